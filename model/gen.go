@@ -1760,6 +1760,124 @@ func (z Consistency) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *Deregistration) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(4)
+	var zb0001Mask uint8 /* 4 bits */
+	_ = zb0001Mask
+	if z.Datacenter == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.ServiceID == "" {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	if z.CheckID == "" {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "dc"
+			o = append(o, 0xa2, 0x64, 0x63)
+			o = msgp.AppendString(o, z.Datacenter)
+		}
+		// string "n"
+		o = append(o, 0xa1, 0x6e)
+		o = msgp.AppendString(o, string(z.Node))
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "s"
+			o = append(o, 0xa1, 0x73)
+			o = msgp.AppendString(o, string(z.ServiceID))
+		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "c"
+			o = append(o, 0xa1, 0x63)
+			o = msgp.AppendString(o, string(z.CheckID))
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Deregistration) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "dc":
+			z.Datacenter, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Datacenter")
+				return
+			}
+		case "n":
+			{
+				var zb0002 string
+				zb0002, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Node")
+					return
+				}
+				z.Node = NodeName(zb0002)
+			}
+		case "s":
+			{
+				var zb0003 string
+				zb0003, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "ServiceID")
+					return
+				}
+				z.ServiceID = ServiceID(zb0003)
+			}
+		case "c":
+			{
+				var zb0004 string
+				zb0004, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "CheckID")
+					return
+				}
+				z.CheckID = CheckID(zb0004)
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Deregistration) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Datacenter) + 2 + msgp.StringPrefixSize + len(string(z.Node)) + 2 + msgp.StringPrefixSize + len(string(z.ServiceID)) + 2 + msgp.StringPrefixSize + len(string(z.CheckID))
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *EnvoyExtension) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
@@ -4958,6 +5076,186 @@ func (z NodeName) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *NodeServices) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// map header, size 3
+	// string "n"
+	o = append(o, 0x83, 0xa1, 0x6e)
+	if z.Node == nil {
+		o = msgp.AppendNil(o)
+	} else {
+		o, err = z.Node.MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "Node")
+			return
+		}
+	}
+	// string "s"
+	o = append(o, 0xa1, 0x73)
+	o = msgp.AppendArrayHeader(o, uint32(len(z.Services)))
+	for za0001 := range z.Services {
+		if z.Services[za0001] == nil {
+			o = msgp.AppendNil(o)
+		} else {
+			o, err = z.Services[za0001].MarshalMsg(o)
+			if err != nil {
+				err = msgp.WrapError(err, "Services", za0001)
+				return
+			}
+		}
+	}
+	// string "c"
+	o = append(o, 0xa1, 0x63)
+	o = msgp.AppendArrayHeader(o, uint32(len(z.Checks)))
+	for za0002 := range z.Checks {
+		if z.Checks[za0002] == nil {
+			o = msgp.AppendNil(o)
+		} else {
+			o, err = z.Checks[za0002].MarshalMsg(o)
+			if err != nil {
+				err = msgp.WrapError(err, "Checks", za0002)
+				return
+			}
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *NodeServices) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "n":
+			if msgp.IsNil(bts) {
+				bts, err = msgp.ReadNilBytes(bts)
+				if err != nil {
+					return
+				}
+				z.Node = nil
+			} else {
+				if z.Node == nil {
+					z.Node = new(Node)
+				}
+				bts, err = z.Node.UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Node")
+					return
+				}
+			}
+		case "s":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Services")
+				return
+			}
+			if cap(z.Services) >= int(zb0002) {
+				z.Services = (z.Services)[:zb0002]
+			} else {
+				z.Services = make([]*Service, zb0002)
+			}
+			for za0001 := range z.Services {
+				if msgp.IsNil(bts) {
+					bts, err = msgp.ReadNilBytes(bts)
+					if err != nil {
+						return
+					}
+					z.Services[za0001] = nil
+				} else {
+					if z.Services[za0001] == nil {
+						z.Services[za0001] = new(Service)
+					}
+					bts, err = z.Services[za0001].UnmarshalMsg(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Services", za0001)
+						return
+					}
+				}
+			}
+		case "c":
+			var zb0003 uint32
+			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Checks")
+				return
+			}
+			if cap(z.Checks) >= int(zb0003) {
+				z.Checks = (z.Checks)[:zb0003]
+			} else {
+				z.Checks = make([]*Check, zb0003)
+			}
+			for za0002 := range z.Checks {
+				if msgp.IsNil(bts) {
+					bts, err = msgp.ReadNilBytes(bts)
+					if err != nil {
+						return
+					}
+					z.Checks[za0002] = nil
+				} else {
+					if z.Checks[za0002] == nil {
+						z.Checks[za0002] = new(Check)
+					}
+					bts, err = z.Checks[za0002].UnmarshalMsg(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Checks", za0002)
+						return
+					}
+				}
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *NodeServices) Msgsize() (s int) {
+	s = 1 + 2
+	if z.Node == nil {
+		s += msgp.NilSize
+	} else {
+		s += z.Node.Msgsize()
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Services {
+		if z.Services[za0001] == nil {
+			s += msgp.NilSize
+		} else {
+			s += z.Services[za0001].Msgsize()
+		}
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0002 := range z.Checks {
+		if z.Checks[za0002] == nil {
+			s += msgp.NilSize
+		} else {
+			s += z.Checks[za0002].Msgsize()
+		}
+	}
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *Proxy) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
@@ -5845,6 +6143,218 @@ func (z *ReadOptions) UnmarshalMsg(bts []byte) (o []byte, err error) {
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *ReadOptions) Msgsize() (s int) {
 	s = 1 + 4 + msgp.Uint64Size + 5 + msgp.DurationSize + 5 + msgp.Uint8Size + 10 + msgp.DurationSize
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
+func (z *Registration) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(6)
+	var zb0001Mask uint8 /* 6 bits */
+	_ = zb0001Mask
+	if z.Datacenter == "" {
+		zb0001Len--
+		zb0001Mask |= 0x1
+	}
+	if z.SkipNodeUpdate == false {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	if z.Service == nil {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	if z.Checks == nil {
+		zb0001Len--
+		zb0001Mask |= 0x10
+	}
+	if z.Owner == "" {
+		zb0001Len--
+		zb0001Mask |= 0x20
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		if (zb0001Mask & 0x1) == 0 { // if not omitted
+			// string "dc"
+			o = append(o, 0xa2, 0x64, 0x63)
+			o = msgp.AppendString(o, z.Datacenter)
+		}
+		// string "n"
+		o = append(o, 0xa1, 0x6e)
+		o, err = z.Node.MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "Node")
+			return
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "sk"
+			o = append(o, 0xa2, 0x73, 0x6b)
+			o = msgp.AppendBool(o, z.SkipNodeUpdate)
+		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "s"
+			o = append(o, 0xa1, 0x73)
+			if z.Service == nil {
+				o = msgp.AppendNil(o)
+			} else {
+				o, err = z.Service.MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Service")
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x10) == 0 { // if not omitted
+			// string "c"
+			o = append(o, 0xa1, 0x63)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Checks)))
+			for za0001 := range z.Checks {
+				if z.Checks[za0001] == nil {
+					o = msgp.AppendNil(o)
+				} else {
+					o, err = z.Checks[za0001].MarshalMsg(o)
+					if err != nil {
+						err = msgp.WrapError(err, "Checks", za0001)
+						return
+					}
+				}
+			}
+		}
+		if (zb0001Mask & 0x20) == 0 { // if not omitted
+			// string "o"
+			o = append(o, 0xa1, 0x6f)
+			o = msgp.AppendString(o, string(z.Owner))
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Registration) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "dc":
+			z.Datacenter, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Datacenter")
+				return
+			}
+		case "n":
+			bts, err = z.Node.UnmarshalMsg(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Node")
+				return
+			}
+		case "sk":
+			z.SkipNodeUpdate, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "SkipNodeUpdate")
+				return
+			}
+		case "s":
+			if msgp.IsNil(bts) {
+				bts, err = msgp.ReadNilBytes(bts)
+				if err != nil {
+					return
+				}
+				z.Service = nil
+			} else {
+				if z.Service == nil {
+					z.Service = new(Service)
+				}
+				bts, err = z.Service.UnmarshalMsg(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Service")
+					return
+				}
+			}
+		case "c":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Checks")
+				return
+			}
+			if cap(z.Checks) >= int(zb0002) {
+				z.Checks = (z.Checks)[:zb0002]
+			} else {
+				z.Checks = make([]*Check, zb0002)
+			}
+			for za0001 := range z.Checks {
+				if msgp.IsNil(bts) {
+					bts, err = msgp.ReadNilBytes(bts)
+					if err != nil {
+						return
+					}
+					z.Checks[za0001] = nil
+				} else {
+					if z.Checks[za0001] == nil {
+						z.Checks[za0001] = new(Check)
+					}
+					bts, err = z.Checks[za0001].UnmarshalMsg(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Checks", za0001)
+						return
+					}
+				}
+			}
+		case "o":
+			{
+				var zb0003 string
+				zb0003, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Owner")
+					return
+				}
+				z.Owner = NodeID(zb0003)
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Registration) Msgsize() (s int) {
+	s = 1 + 3 + msgp.StringPrefixSize + len(z.Datacenter) + 2 + z.Node.Msgsize() + 3 + msgp.BoolSize + 2
+	if z.Service == nil {
+		s += msgp.NilSize
+	} else {
+		s += z.Service.Msgsize()
+	}
+	s += 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Checks {
+		if z.Checks[za0001] == nil {
+			s += msgp.NilSize
+		} else {
+			s += z.Checks[za0001].Msgsize()
+		}
+	}
+	s += 2 + msgp.StringPrefixSize + len(string(z.Owner))
 	return
 }
 
