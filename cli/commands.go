@@ -1,0 +1,33 @@
+package cli
+
+// commands is the list of all commands, in the order in which the overview shows them.
+func commands(sh *shell) []*command {
+	return []*command{
+		catalogGroup(sh),
+		catalogDatacenters(sh),
+		catalogNodes(sh),
+		catalogServices(sh),
+		forceLeave(sh),
+		info(sh),
+		intentionGroup(sh),
+		intentionCheck(sh),
+		intentionCreate(sh),
+		intentionDelete(sh),
+		intentionGet(sh),
+		intentionList(sh),
+		intentionMatch(sh),
+		join(sh),
+		keygen(sh),
+		leave(sh),
+		members(sh),
+		reload(sh),
+		versionCommand(sh),
+	}
+}
+
+// group makes a command that only holds others: by itself it prints its help and fails.
+func group(sh *shell, name, synopsis, text string) *command {
+	c := newCommand(sh, name, "<subcommand> [options] [args]", synopsis)
+	c.text = text
+	return c
+}
