@@ -115,6 +115,8 @@ type CheckDefinition struct {
 	FailuresBeforeWarning          int                 `msg:"fw,omitempty"`
 	FailuresBeforeCritical         int                 `msg:"fc,omitempty"`
 	DeregisterCriticalServiceAfter time.Duration       `msg:"dc,omitempty"`
+	// Token is the token that registers the check, from files only. It is kept beside the definition.
+	Token Secret `msg:"-"`
 }
 
 // Clone returns a copy that shares nothing mutable with d.
