@@ -4132,6 +4132,400 @@ func (z *IntentionPermission) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *IntentionSet) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// check for omitted fields
+	zb0001Len := uint32(5)
+	var zb0001Mask uint8 /* 5 bits */
+	_ = zb0001Mask
+	if z.JWT == nil {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	if z.Meta == nil {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "d"
+		o = append(o, 0xa1, 0x64)
+		o = msgp.AppendString(o, string(z.DestinationName))
+		// string "s"
+		o = append(o, 0xa1, 0x73)
+		o = msgp.AppendArrayHeader(o, uint32(len(z.Sources)))
+		for za0001 := range z.Sources {
+			if z.Sources[za0001] == nil {
+				o = msgp.AppendNil(o)
+			} else {
+				o, err = z.Sources[za0001].MarshalMsg(o)
+				if err != nil {
+					err = msgp.WrapError(err, "Sources", za0001)
+					return
+				}
+			}
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "j"
+			o = append(o, 0xa1, 0x6a)
+			if z.JWT == nil {
+				o = msgp.AppendNil(o)
+			} else {
+				// check for omitted fields
+				zb0002Len := uint32(1)
+				var zb0002Mask uint8 /* 1 bits */
+				_ = zb0002Mask
+				if z.JWT.Providers == nil {
+					zb0002Len--
+					zb0002Mask |= 0x1
+				}
+				// variable map header, size zb0002Len
+				o = append(o, 0x80|uint8(zb0002Len))
+				if (zb0002Mask & 0x1) == 0 { // if not omitted
+					// string "p"
+					o = append(o, 0xa1, 0x70)
+					o = msgp.AppendArrayHeader(o, uint32(len(z.JWT.Providers)))
+					for za0002 := range z.JWT.Providers {
+						// check for omitted fields
+						zb0003Len := uint32(2)
+						var zb0003Mask uint8 /* 2 bits */
+						_ = zb0003Mask
+						if z.JWT.Providers[za0002].VerifyClaims == nil {
+							zb0003Len--
+							zb0003Mask |= 0x2
+						}
+						// variable map header, size zb0003Len
+						o = append(o, 0x80|uint8(zb0003Len))
+
+						// skip if no fields are to be emitted
+						if zb0003Len != 0 {
+							// string "n"
+							o = append(o, 0xa1, 0x6e)
+							o = msgp.AppendString(o, z.JWT.Providers[za0002].Name)
+							if (zb0003Mask & 0x2) == 0 { // if not omitted
+								// string "v"
+								o = append(o, 0xa1, 0x76)
+								o = msgp.AppendArrayHeader(o, uint32(len(z.JWT.Providers[za0002].VerifyClaims)))
+								for za0003 := range z.JWT.Providers[za0002].VerifyClaims {
+									// map header, size 2
+									// string "p"
+									o = append(o, 0x82, 0xa1, 0x70)
+									o = msgp.AppendArrayHeader(o, uint32(len(z.JWT.Providers[za0002].VerifyClaims[za0003].Path)))
+									for za0004 := range z.JWT.Providers[za0002].VerifyClaims[za0003].Path {
+										o = msgp.AppendString(o, z.JWT.Providers[za0002].VerifyClaims[za0003].Path[za0004])
+									}
+									// string "v"
+									o = append(o, 0xa1, 0x76)
+									o = msgp.AppendString(o, z.JWT.Providers[za0002].VerifyClaims[za0003].Value)
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "m"
+			o = append(o, 0xa1, 0x6d)
+			o = msgp.AppendMapHeader(o, uint32(len(z.Meta)))
+			for za0005, za0006 := range z.Meta {
+				o = msgp.AppendString(o, za0005)
+				o = msgp.AppendString(o, za0006)
+			}
+		}
+		// string "ix"
+		o = append(o, 0xa2, 0x69, 0x78)
+		o, err = z.RaftIndexes.MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "RaftIndexes")
+			return
+		}
+	}
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *IntentionSet) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "d":
+			{
+				var zb0002 string
+				zb0002, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "DestinationName")
+					return
+				}
+				z.DestinationName = ServiceName(zb0002)
+			}
+		case "s":
+			var zb0003 uint32
+			zb0003, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Sources")
+				return
+			}
+			if cap(z.Sources) >= int(zb0003) {
+				z.Sources = (z.Sources)[:zb0003]
+			} else {
+				z.Sources = make([]*Intention, zb0003)
+			}
+			for za0001 := range z.Sources {
+				if msgp.IsNil(bts) {
+					bts, err = msgp.ReadNilBytes(bts)
+					if err != nil {
+						return
+					}
+					z.Sources[za0001] = nil
+				} else {
+					if z.Sources[za0001] == nil {
+						z.Sources[za0001] = new(Intention)
+					}
+					bts, err = z.Sources[za0001].UnmarshalMsg(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "Sources", za0001)
+						return
+					}
+				}
+			}
+		case "j":
+			if msgp.IsNil(bts) {
+				bts, err = msgp.ReadNilBytes(bts)
+				if err != nil {
+					return
+				}
+				z.JWT = nil
+			} else {
+				if z.JWT == nil {
+					z.JWT = new(IntentionJWT)
+				}
+				var zb0004 uint32
+				zb0004, bts, err = msgp.ReadMapHeaderBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "JWT")
+					return
+				}
+				for zb0004 > 0 {
+					zb0004--
+					field, bts, err = msgp.ReadMapKeyZC(bts)
+					if err != nil {
+						err = msgp.WrapError(err, "JWT")
+						return
+					}
+					switch msgp.UnsafeString(field) {
+					case "p":
+						var zb0005 uint32
+						zb0005, bts, err = msgp.ReadArrayHeaderBytes(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "JWT", "Providers")
+							return
+						}
+						if cap(z.JWT.Providers) >= int(zb0005) {
+							z.JWT.Providers = (z.JWT.Providers)[:zb0005]
+						} else {
+							z.JWT.Providers = make([]IntentionJWTProvider, zb0005)
+						}
+						for za0002 := range z.JWT.Providers {
+							var zb0006 uint32
+							zb0006, bts, err = msgp.ReadMapHeaderBytes(bts)
+							if err != nil {
+								err = msgp.WrapError(err, "JWT", "Providers", za0002)
+								return
+							}
+							for zb0006 > 0 {
+								zb0006--
+								field, bts, err = msgp.ReadMapKeyZC(bts)
+								if err != nil {
+									err = msgp.WrapError(err, "JWT", "Providers", za0002)
+									return
+								}
+								switch msgp.UnsafeString(field) {
+								case "n":
+									z.JWT.Providers[za0002].Name, bts, err = msgp.ReadStringBytes(bts)
+									if err != nil {
+										err = msgp.WrapError(err, "JWT", "Providers", za0002, "Name")
+										return
+									}
+								case "v":
+									var zb0007 uint32
+									zb0007, bts, err = msgp.ReadArrayHeaderBytes(bts)
+									if err != nil {
+										err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims")
+										return
+									}
+									if cap(z.JWT.Providers[za0002].VerifyClaims) >= int(zb0007) {
+										z.JWT.Providers[za0002].VerifyClaims = (z.JWT.Providers[za0002].VerifyClaims)[:zb0007]
+									} else {
+										z.JWT.Providers[za0002].VerifyClaims = make([]IntentionJWTClaimVerify, zb0007)
+									}
+									for za0003 := range z.JWT.Providers[za0002].VerifyClaims {
+										var zb0008 uint32
+										zb0008, bts, err = msgp.ReadMapHeaderBytes(bts)
+										if err != nil {
+											err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims", za0003)
+											return
+										}
+										for zb0008 > 0 {
+											zb0008--
+											field, bts, err = msgp.ReadMapKeyZC(bts)
+											if err != nil {
+												err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims", za0003)
+												return
+											}
+											switch msgp.UnsafeString(field) {
+											case "p":
+												var zb0009 uint32
+												zb0009, bts, err = msgp.ReadArrayHeaderBytes(bts)
+												if err != nil {
+													err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims", za0003, "Path")
+													return
+												}
+												if cap(z.JWT.Providers[za0002].VerifyClaims[za0003].Path) >= int(zb0009) {
+													z.JWT.Providers[za0002].VerifyClaims[za0003].Path = (z.JWT.Providers[za0002].VerifyClaims[za0003].Path)[:zb0009]
+												} else {
+													z.JWT.Providers[za0002].VerifyClaims[za0003].Path = make([]string, zb0009)
+												}
+												for za0004 := range z.JWT.Providers[za0002].VerifyClaims[za0003].Path {
+													z.JWT.Providers[za0002].VerifyClaims[za0003].Path[za0004], bts, err = msgp.ReadStringBytes(bts)
+													if err != nil {
+														err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims", za0003, "Path", za0004)
+														return
+													}
+												}
+											case "v":
+												z.JWT.Providers[za0002].VerifyClaims[za0003].Value, bts, err = msgp.ReadStringBytes(bts)
+												if err != nil {
+													err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims", za0003, "Value")
+													return
+												}
+											default:
+												bts, err = msgp.Skip(bts)
+												if err != nil {
+													err = msgp.WrapError(err, "JWT", "Providers", za0002, "VerifyClaims", za0003)
+													return
+												}
+											}
+										}
+									}
+								default:
+									bts, err = msgp.Skip(bts)
+									if err != nil {
+										err = msgp.WrapError(err, "JWT", "Providers", za0002)
+										return
+									}
+								}
+							}
+						}
+					default:
+						bts, err = msgp.Skip(bts)
+						if err != nil {
+							err = msgp.WrapError(err, "JWT")
+							return
+						}
+					}
+				}
+			}
+		case "m":
+			var zb0010 uint32
+			zb0010, bts, err = msgp.ReadMapHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Meta")
+				return
+			}
+			if z.Meta == nil {
+				z.Meta = make(map[string]string, zb0010)
+			} else if len(z.Meta) > 0 {
+				clear(z.Meta)
+			}
+			for zb0010 > 0 {
+				var za0006 string
+				zb0010--
+				var za0005 string
+				za0005, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Meta")
+					return
+				}
+				za0006, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Meta", za0005)
+					return
+				}
+				z.Meta[za0005] = za0006
+			}
+		case "ix":
+			bts, err = z.RaftIndexes.UnmarshalMsg(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "RaftIndexes")
+				return
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *IntentionSet) Msgsize() (s int) {
+	s = 1 + 2 + msgp.StringPrefixSize + len(string(z.DestinationName)) + 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Sources {
+		if z.Sources[za0001] == nil {
+			s += msgp.NilSize
+		} else {
+			s += z.Sources[za0001].Msgsize()
+		}
+	}
+	s += 2
+	if z.JWT == nil {
+		s += msgp.NilSize
+	} else {
+		s += 1 + 2 + msgp.ArrayHeaderSize
+		for za0002 := range z.JWT.Providers {
+			s += 1 + 2 + msgp.StringPrefixSize + len(z.JWT.Providers[za0002].Name) + 2 + msgp.ArrayHeaderSize
+			for za0003 := range z.JWT.Providers[za0002].VerifyClaims {
+				s += 1 + 2 + msgp.ArrayHeaderSize
+				for za0004 := range z.JWT.Providers[za0002].VerifyClaims[za0003].Path {
+					s += msgp.StringPrefixSize + len(z.JWT.Providers[za0002].VerifyClaims[za0003].Path[za0004])
+				}
+				s += 2 + msgp.StringPrefixSize + len(z.JWT.Providers[za0002].VerifyClaims[za0003].Value)
+			}
+		}
+	}
+	s += 2 + msgp.MapHeaderSize
+	if z.Meta != nil {
+		for za0005, za0006 := range z.Meta {
+			_ = za0006
+			s += msgp.StringPrefixSize + len(za0005) + msgp.StringPrefixSize + len(za0006)
+		}
+	}
+	s += 3 + z.RaftIndexes.Msgsize()
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *LeafCert) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields

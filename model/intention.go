@@ -89,3 +89,26 @@ type IntentionJWTClaimVerify struct {
 	Path  []string `msg:"p"`
 	Value string   `msg:"v"`
 }
+
+// IntentionSet is all intentions with one destination: what is written and read together, and what the
+// config entry kind service-intentions shows.
+type IntentionSet struct {
+	DestinationName ServiceName       `msg:"d"`
+	Sources         []*Intention      `msg:"s"`
+	JWT             *IntentionJWT     `msg:"j,omitempty"`
+	Meta            map[string]string `msg:"m,omitempty"`
+	RaftIndexes     RaftIndexes       `msg:"ix,omitempty"`
+}
+
+// IntentionPrecedence is that of an intention between two names: exact names weigh more than wildcards, and
+// the destination more than the source (9, 8, 6, 5).
+func IntentionPrecedence(source, destination ServiceName) int {
+	p := 9
+	if destination == Wildcard {
+		p = 6
+	}
+	if source == Wildcard {
+		p--
+	}
+	return p
+}
