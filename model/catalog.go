@@ -80,9 +80,12 @@ type Service struct {
 	Weights           Weights                   `msg:"w"`
 	EnableTagOverride bool                      `msg:"eto,omitempty"`
 	// Proxy is set for proxies and gateways only.
-	Proxy       *Proxy      `msg:"px,omitempty"`
-	Connect     Connect     `msg:"c,omitempty"`
-	Locality    *Locality   `msg:"l,omitempty"`
+	Proxy    *Proxy    `msg:"px,omitempty"`
+	Connect  Connect   `msg:"c,omitempty"`
+	Locality *Locality `msg:"l,omitempty"`
+	// Owner is the agent that keeps the record equal to its own registrations; empty when it was registered
+	// with the catalog directly. Only agents set it, it is never shown.
+	Owner       NodeID      `msg:"ow,omitempty"`
 	RaftIndexes RaftIndexes `msg:"ix,omitempty"`
 }
 

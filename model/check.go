@@ -67,7 +67,9 @@ type Check struct {
 	Timeout     string          `msg:"to,omitempty"`
 	ExposedPort int             `msg:"ep,omitempty"`
 	Definition  CheckDefinition `msg:"d"`
-	RaftIndexes RaftIndexes     `msg:"ix,omitempty"`
+	// Owner is as in Service.
+	Owner       NodeID      `msg:"ow,omitempty"`
+	RaftIndexes RaftIndexes `msg:"ix,omitempty"`
 }
 
 // Clone returns a copy that shares nothing mutable with c.

@@ -704,8 +704,8 @@ func (z *CARoots) Msgsize() (s int) {
 func (z *Check) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(15)
-	var zb0001Mask uint16 /* 15 bits */
+	zb0001Len := uint32(16)
+	var zb0001Mask uint16 /* 16 bits */
 	_ = zb0001Mask
 	if z.Node == "" {
 		zb0001Len--
@@ -751,8 +751,12 @@ func (z *Check) MarshalMsg(b []byte) (o []byte, err error) {
 		zb0001Len--
 		zb0001Mask |= 0x1000
 	}
+	if z.Owner == "" {
+		zb0001Len--
+		zb0001Mask |= 0x4000
+	}
 	// variable map header, size zb0001Len
-	o = append(o, 0x80|uint8(zb0001Len))
+	o = msgp.AppendMapHeader(o, zb0001Len)
 
 	// skip if no fields are to be emitted
 	if zb0001Len != 0 {
@@ -826,6 +830,11 @@ func (z *Check) MarshalMsg(b []byte) (o []byte, err error) {
 		if err != nil {
 			err = msgp.WrapError(err, "Definition")
 			return
+		}
+		if (zb0001Mask & 0x4000) == 0 { // if not omitted
+			// string "ow"
+			o = append(o, 0xa2, 0x6f, 0x77)
+			o = msgp.AppendString(o, string(z.Owner))
 		}
 		// string "ix"
 		o = append(o, 0xa2, 0x69, 0x78)
@@ -973,6 +982,16 @@ func (z *Check) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Definition")
 				return
 			}
+		case "ow":
+			{
+				var zb0008 string
+				zb0008, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Owner")
+					return
+				}
+				z.Owner = NodeID(zb0008)
+			}
 		case "ix":
 			bts, err = z.RaftIndexes.UnmarshalMsg(bts)
 			if err != nil {
@@ -993,11 +1012,11 @@ func (z *Check) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *Check) Msgsize() (s int) {
-	s = 1 + 2 + msgp.StringPrefixSize + len(string(z.Node)) + 3 + msgp.StringPrefixSize + len(string(z.CheckID)) + 3 + msgp.StringPrefixSize + len(z.Name) + 3 + msgp.StringPrefixSize + len(string(z.Status)) + 3 + msgp.StringPrefixSize + len(z.Notes) + 2 + msgp.StringPrefixSize + len(z.Output) + 3 + msgp.StringPrefixSize + len(string(z.ServiceID)) + 3 + msgp.StringPrefixSize + len(string(z.ServiceName)) + 3 + msgp.ArrayHeaderSize
+	s = 3 + 2 + msgp.StringPrefixSize + len(string(z.Node)) + 3 + msgp.StringPrefixSize + len(string(z.CheckID)) + 3 + msgp.StringPrefixSize + len(z.Name) + 3 + msgp.StringPrefixSize + len(string(z.Status)) + 3 + msgp.StringPrefixSize + len(z.Notes) + 2 + msgp.StringPrefixSize + len(z.Output) + 3 + msgp.StringPrefixSize + len(string(z.ServiceID)) + 3 + msgp.StringPrefixSize + len(string(z.ServiceName)) + 3 + msgp.ArrayHeaderSize
 	for za0001 := range z.ServiceTags {
 		s += msgp.StringPrefixSize + len(z.ServiceTags[za0001])
 	}
-	s += 2 + msgp.StringPrefixSize + len(z.Type) + 3 + msgp.StringPrefixSize + len(z.Interval) + 3 + msgp.StringPrefixSize + len(z.Timeout) + 3 + msgp.IntSize + 2 + z.Definition.Msgsize() + 3 + z.RaftIndexes.Msgsize()
+	s += 2 + msgp.StringPrefixSize + len(z.Type) + 3 + msgp.StringPrefixSize + len(z.Interval) + 3 + msgp.StringPrefixSize + len(z.Timeout) + 3 + msgp.IntSize + 2 + z.Definition.Msgsize() + 3 + msgp.StringPrefixSize + len(string(z.Owner)) + 3 + z.RaftIndexes.Msgsize()
 	return
 }
 
@@ -6881,8 +6900,8 @@ func (z Secret) Msgsize() (s int) {
 func (z *Service) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(17)
-	var zb0001Mask uint32 /* 17 bits */
+	zb0001Len := uint32(18)
+	var zb0001Mask uint32 /* 18 bits */
 	_ = zb0001Mask
 	if z.Node == "" {
 		zb0001Len--
@@ -6935,6 +6954,10 @@ func (z *Service) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.Locality == nil {
 		zb0001Len--
 		zb0001Mask |= 0x8000
+	}
+	if z.Owner == "" {
+		zb0001Len--
+		zb0001Mask |= 0x10000
 	}
 	// variable map header, size zb0001Len
 	o = msgp.AppendMapHeader(o, zb0001Len)
@@ -7117,6 +7140,11 @@ func (z *Service) MarshalMsg(b []byte) (o []byte, err error) {
 					}
 				}
 			}
+		}
+		if (zb0001Mask & 0x10000) == 0 { // if not omitted
+			// string "ow"
+			o = append(o, 0xa2, 0x6f, 0x77)
+			o = msgp.AppendString(o, string(z.Owner))
 		}
 		// string "ix"
 		o = append(o, 0xa2, 0x69, 0x78)
@@ -7496,6 +7524,16 @@ func (z *Service) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					}
 				}
 			}
+		case "ow":
+			{
+				var zb0015 string
+				zb0015, bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Owner")
+					return
+				}
+				z.Owner = NodeID(zb0015)
+			}
 		case "ix":
 			bts, err = z.RaftIndexes.UnmarshalMsg(bts)
 			if err != nil {
@@ -7550,7 +7588,7 @@ func (z *Service) Msgsize() (s int) {
 	} else {
 		s += 1 + 2 + msgp.StringPrefixSize + len(z.Locality.Region) + 2 + msgp.StringPrefixSize + len(z.Locality.Zone)
 	}
-	s += 3 + z.RaftIndexes.Msgsize()
+	s += 3 + msgp.StringPrefixSize + len(string(z.Owner)) + 3 + z.RaftIndexes.Msgsize()
 	return
 }
 

@@ -84,7 +84,7 @@ func TestBodiesOfTheClientLibraryDecode(t *testing.T) {
 			continue
 		}
 		if def, ok := got.(*model.ServiceDefinition); ok {
-			unset(t, "Service", reflect.ValueOf(def.Service), "Node", "RaftIndexes")
+			unset(t, "Service", reflect.ValueOf(def.Service), "Node", "Owner", "RaftIndexes")
 			unset(t, "Proxy", reflect.ValueOf(*def.Service.Proxy), "RaftIndexes")
 			unset(t, "Upstream", reflect.ValueOf(def.Service.Proxy.Upstreams[0]), "IngressHosts")
 			unset(t, "Check", reflect.ValueOf(def.Checks[0]), "ServiceID", "Token", "DisableRedirects", "OSService", "OutputMaxSize")

@@ -44,7 +44,7 @@ func (s *shape) add(f *field, aliases ...string) {
 
 // addStruct enters all fields of t, whose value lies at prefix in the target, but those named in but.
 func (s *shape) addStruct(t reflect.Type, prefix []int, but ...string) {
-	skip := map[string]bool{"RaftIndexes": true}
+	skip := map[string]bool{"RaftIndexes": true, "Owner": true}
 	for _, name := range but {
 		skip[name] = true
 	}
