@@ -21,6 +21,9 @@ func commands(sh *shell) []*command {
 		leave(sh),
 		members(sh),
 		reload(sh),
+		servicesGroup(sh),
+		servicesDeregister(sh),
+		servicesRegister(sh),
 		versionCommand(sh),
 	}
 }

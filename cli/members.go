@@ -50,8 +50,12 @@ Exits with 2 when no member matches.`
 		if len(found) == 0 {
 			return &exit{code: exitNoMembers}
 		}
+		for _, m := range found {
+			completeTags(m)
+		}
+		// Servers, whose segment is <all>, come before clients.
 		slices.SortFunc(found, func(a, b *api.AgentMember) int {
-			return cmp.Or(cmp.Compare(a.Tags["segment"], b.Tags["segment"]), cmp.Compare(a.Name, b.Name))
+			return cmp.Or(cmp.Compare(a.Tags[api.MemberTagKeySegment], b.Tags[api.MemberTagKeySegment]), cmp.Compare(a.Name, b.Name))
 		})
 		fmt.Fprintln(sh.stdout, memberTable(found, detailed))
 		return nil
@@ -71,22 +75,34 @@ func memberTable(found []*api.AgentMember, detailed bool) string {
 			rows = append(rows, append(row, joinPairs(m.Tags, ",")))
 			continue
 		}
-		rows = append(rows, append(row, memberColumns(m)...))
+		build, _, _ := strings.Cut(m.Tags["build"], ":")
+		rows = append(rows, append(row, memberKind(m), cmp.Or(build, "unknown"), m.Tags["vsn"], m.Tags[api.MemberTagKeyDatacenter],
+			m.Tags[api.MemberTagKeyPartition], m.Tags[api.MemberTagKeySegment]))
 	}
 	return columns(rows)
 }
 
-func memberColumns(m *api.AgentMember) []string {
-	build, _, _ := strings.Cut(m.Tags["build"], ":")
-	partition := cmp.Or(m.Tags[api.MemberTagKeyPartition], "default")
-	kind, segment := "unknown", m.Tags[api.MemberTagKeySegment]
+// completeTags fills in the tags that are shown though the API leaves them out: the partition, and the segment, of
+// which a server has all.
+func completeTags(m *api.AgentMember) {
+	if m.Tags == nil {
+		m.Tags = make(map[string]string)
+	}
+	m.Tags[api.MemberTagKeyPartition] = cmp.Or(m.Tags[api.MemberTagKeyPartition], "default")
+	m.Tags[api.MemberTagKeySegment] = cmp.Or(m.Tags[api.MemberTagKeySegment], "<default>")
+	if m.IsConsulServer() {
+		m.Tags[api.MemberTagKeySegment] = "<all>"
+	}
+}
+
+func memberKind(m *api.AgentMember) string {
 	switch m.Tags[api.MemberTagKeyRole] {
 	case api.MemberTagValueRoleServer:
-		kind, segment = "server", "<all>"
+		return "server"
 	case api.MemberTagValueRoleClient:
-		kind, segment = "client", cmp.Or(segment, "<default>")
+		return "client"
 	}
-	return []string{kind, cmp.Or(build, "unknown"), m.Tags["vsn"], m.Tags[api.MemberTagKeyDatacenter], partition, segment}
+	return "unknown"
 }
 
 // memberStatus names the state that serf gives as a number.

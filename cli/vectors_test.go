@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// recorded is one command run of a real Consul 1.21.4.
+type recorded struct {
+	Argv        []string
+	Exit        any
+	Usage       []string
+	Flags       []string
+	Subcommands []string
+	Stdout      string
+	Stderr      string
+	Files       map[string]string
+	Env         map[string]*string
+}
+
+func readVectors(t *testing.T, name string) []recorded {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", "vectors", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var all []recorded
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var r recorded
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// outcome is what one command line came to, in this process.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+func runLine(argv []string, env map[string]string) outcome {
+	var out, errs bytes.Buffer
+	sh := &shell{program: programName(argv), stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
+		getenv: func(name string) string { return env[name] }}
+	code := sh.run(argv[1:])
+	return outcome{code, out.String(), errs.String()}
+}
+
+// ownFlags are flags that Consul does not have.
+var ownFlags = map[string][]string{
+	"connect proxy": {"-admin-addr", "-drain-timeout", "-grpc-addr", "-grpc-ca-file"},
+}
+
+func TestHelpHasTheRecordedUsageFlagsAndSubcommands(t *testing.T) {
+	flagLine := regexp.MustCompile(`(?m)^  (-[a-z_-]+)(=<.*>)?$`)
+	subLine := regexp.MustCompile(`(?m)^    ([a-z-]+)    `)
+	for _, r := range readVectors(t, "help.jsonl") {
+		name := strings.Join(r.Argv[1:len(r.Argv)-1], " ")
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			if !isCommand(name) {
+				t.Skip("not a command yet")
+			}
+			got := runLine(r.Argv, nil)
+			if got.code != 0 || got.stderr != "" {
+				t.Fatalf("exit %d, stderr %q", got.code, got.stderr)
+			}
+			for i, usage := range r.Usage {
+				if line := strings.Split(got.stdout, "\n")[i]; line != usage {
+					t.Errorf("usage line %d is %q, want %q", i, line, usage)
+				}
+			}
+			var flags, subs []string
+			for _, m := range flagLine.FindAllStringSubmatch(got.stdout, -1) {
+				flags = append(flags, m[1])
+			}
+			for _, m := range subLine.FindAllStringSubmatch(got.stdout, -1) {
+				subs = append(subs, m[1])
+			}
+			want := make(map[string]bool) // one is listed twice where its text shows it too
+			for _, f := range r.Flags {
+				f, _, _ = strings.Cut(f, "=")
+				want[f] = true
+			}
+			for f := range want {
+				if !slices.Contains(flags, f) {
+					t.Errorf("flag %s is missing", f)
+				}
+				flags = slices.DeleteFunc(flags, func(g string) bool { return g == f || slices.Contains(ownFlags[name], g) })
+			}
+			if len(flags) > 0 {
+				t.Errorf("flags %v are not Consul's: name them in ownFlags", flags)
+			}
+			for _, s := range r.Subcommands {
+				if isCommand(strings.TrimSpace(name+" "+s)) && !slices.Contains(subs, s) {
+					t.Errorf("subcommand %s is missing", s)
+				}
+			}
+		})
+	}
+}
+
+func isCommand(name string) bool {
+	return slices.ContainsFunc(commands(&shell{}), func(c *command) bool { return c.name == name })
+}
+
+// deviations are the recorded errors that Lictor words otherwise, because it also names the line and the key, each
+// with what must stand in ours.
+var deviations = map[string]string{}
+
+func TestWithoutAnAgentTheRecordedErrors(t *testing.T) {
+	closed := closedPort(t)
+	port := closed[strings.LastIndex(closed, ":")+1:]
+	lines := readVectors(t, "offline.jsonl")
+	t.Chdir(t.TempDir())
+	for _, r := range lines {
+		line := strings.Join(r.Argv, " ")
+		for name, text := range r.Files {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !isCommand(r.Argv[1]) && !isCommand(strings.Join(r.Argv[1:min(3, len(r.Argv))], " ")) {
+			continue
+		}
+		t.Run(strings.ReplaceAll(line, "/", "_"), func(t *testing.T) {
+			env := map[string]string{"CONSUL_HTTP_ADDR": closed}
+			for name, v := range r.Env {
+				if v != nil {
+					env[name] = strings.ReplaceAll(*v, "<port:closed>", port)
+				}
+			}
+			got := runLine(r.Argv, env)
+			if float64(got.code) != r.Exit {
+				t.Errorf("exit code %d, want %v", got.code, r.Exit)
+			}
+			if !likeRecorded(got.stdout, r.Stdout, port) {
+				t.Errorf("stdout %q, want %q", got.stdout, r.Stdout)
+			}
+			want := r.Stderr
+			if w, ok := deviations[line]; ok {
+				want = w
+			}
+			if !likeRecorded(withoutHint(got.stderr), want, port) {
+				t.Errorf("stderr %q, want %q", got.stderr, want)
+			}
+		})
+	}
+}
+
+// withoutHint removes the line that is ours from what was printed.
+func withoutHint(stderr string) string {
+	return regexp.MustCompile(`(?m)^Hint: .*\n`).ReplaceAllString(stderr, "")
+}
+
+// likeRecorded compares a text with a recorded one that has placeholders.
+func likeRecorded(got, recorded, port string) bool {
+	pattern := regexp.QuoteMeta(strings.ReplaceAll(recorded, "<port:closed>", port))
+	pattern = strings.ReplaceAll(pattern, regexp.QuoteMeta("<help text>"), `(?s:.+)`)
+	pattern = strings.ReplaceAll(pattern, regexp.QuoteMeta("<time>"), `\S+`)
+	pattern = strings.ReplaceAll(pattern, regexp.QuoteMeta("<base64 of 32 bytes>"), `[A-Za-z0-9+/]{43}=`)
+	// The library logs to the process's own stderr, and how often depends on how often a client is made.
+	pattern = regexp.MustCompile(`(\\S\+ \\\[WARN\\\][^\n]*\n)+`).ReplaceAllString(pattern, "")
+	return regexp.MustCompile(`^` + pattern + `$`).MatchString(got)
+}
