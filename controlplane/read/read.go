@@ -227,3 +227,6 @@ func caConfig(s *state.Snapshot, _ view.None) model.CAConfig {
 	}
 	return model.CAConfig{}
 }
+
+// CARootsOf is the CARoots read on a snapshot that the caller holds.
+func (*Set) CARootsOf(s *state.Snapshot) model.CARoots { return caRoots(s, view.None{}) }
