@@ -1,0 +1,134 @@
+// Package carry moves bytes between the two ends of a connection: the end of the one who asks (client) and of the one
+// who answers (server), either of which may speak TLS.
+//
+// Ends are carried through as they are: a half-close as a half-close (FIN or close_notify), a reset, or a TLS stream
+// that was cut off, as a reset. A direction reads into memory that is lent to it once there is something to read.
+package carry
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// Link is one connection that is being carried.
+type Link struct {
+	client, server *End
+	buffers        *Buffers
+	turn           atomic.Uint64
+	up, down       atomic.Uint64
+	ended          atomic.Bool
+}
+
+// NewLink joins two ends. Run owns them from then on.
+func NewLink(client, server *End, b *Buffers) *Link {
+	return &Link{client: client, server: server, buffers: b}
+}
+
+// Turn is a snapshot of a link's traffic. It changes whenever bytes are read from either end.
+type Turn uint64
+
+// The layout of a Turn: one bit of direction, then how often the direction changed, then a count of reads. Two
+// directions may count at once and lose one; they cannot make the value equal to what it was.
+const (
+	answerBit  = 1
+	flipUnit   = 1 << 1
+	countUnit  = 1 << 32
+	flipMask   = countUnit - flipUnit
+	startValue = 0
+)
+
+// Answered tells that no request is in flight as far as bytes can tell: the last ones came from the server, or there
+// were none.
+func (t Turn) Answered() bool { return t == startValue || t&answerBit != 0 }
+
+// Flips is how often the direction of the bytes changed, modulo 2^31.
+func (t Turn) Flips() uint32 { return uint32(t & flipMask >> 1) }
+
+// Turn returns the current snapshot.
+func (l *Link) Turn() Turn { return Turn(l.turn.Load()) }
+
+// Bytes is what was carried so far: from the client to the server, and back.
+func (l *Link) Bytes() (up, down uint64) { return l.up.Load(), l.down.Load() }
+
+// note records that bytes were read from the client (direction 0) or the server (answerBit).
+func (l *Link) note(direction uint64, n int) {
+	t := l.turn.Load()
+	next := t + countUnit
+	if t&answerBit != direction || t == startValue {
+		next = next&^uint64(flipMask) | (t&flipMask+flipUnit)&flipMask
+	}
+	l.turn.Store(next&^answerBit | direction)
+	if direction == 0 {
+		l.up.Add(uint64(n))
+	} else {
+		l.down.Add(uint64(n))
+	}
+}
+
+// Run carries until both directions have ended, and closes both ends. The error is nil for an orderly end, and
+// otherwise what cut the link off first.
+func (l *Link) Run() error {
+	var wg sync.WaitGroup
+	var up error
+	wg.Go(func() { up = l.pump(l.server, l.client, 0) })
+	down := l.pump(l.client, l.server, answerBit)
+	wg.Wait()
+	if err := errors.Join(up, down); err != nil {
+		l.Reset()
+		return err
+	}
+	l.ended.Store(true)
+	l.client.Close()
+	l.server.Close()
+	return nil
+}
+
+// pump carries one direction.
+func (l *Link) pump(dst, src *End, direction uint64) error {
+	for {
+		x, n, err := src.next(l.buffers)
+		if err == io.EOF {
+			// A failure to say so shows at the other direction.
+			_ = dst.closeWrite()
+			return nil
+		}
+		if err != nil {
+			// The source was reset, or its TLS stream was cut off: the destination must not take it for an end.
+			l.Reset()
+			return err
+		}
+		l.note(direction, n)
+		err = dst.write(x.bytes[:n], l.buffers)
+		l.buffers.takeBack(x)
+		if err != nil {
+			// The destination takes no more, but what it sent before may still be on its way to the source: the other
+			// direction goes on until it has read the end or the reset that follows.
+			return err
+		}
+	}
+}
+
+// Reset cuts the link off: both ends read an error.
+func (l *Link) Reset() {
+	if l.ended.Swap(true) {
+		return
+	}
+	l.client.Reset()
+	l.server.Reset()
+}
+
+// Finish ends the link in order if it is still at the turn seen, and nothing that the client sent is waiting: the
+// client reads an end, and can tell that no request of its was taken. It reports whether it did.
+func (l *Link) Finish(seen Turn) bool {
+	if l.Turn() != seen || l.client.socket.pending() || l.ended.Swap(true) {
+		return false
+	}
+	l.client.Close()
+	l.server.Close()
+	return true
+}
+
+// Ended tells whether Reset or Finish were called, or Run is over.
+func (l *Link) Ended() bool { return l.ended.Load() }
