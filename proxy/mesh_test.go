@@ -262,6 +262,29 @@ func (c *caller) must(line string) string {
 	return answer
 }
 
+// outcome dials and reads until the connection ends, and returns how it ended. A reset may come before dial returns.
+func outcome(addr string) error {
+	c, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_, err = io.Copy(io.Discard, c)
+	return err
+}
+
+// tryAsk asks one line on a connection of its own, which may be refused at any point.
+func tryAsk(addr, line string) (string, error) {
+	c, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	return (&caller{Conn: c, in: bufio.NewReader(c)}).ask(line)
+}
+
 // ends reads until the connection ends and returns how: nil for an orderly end.
 func (c *caller) ends() error {
 	_, err := io.Copy(io.Discard, c.in)

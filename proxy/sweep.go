@@ -15,7 +15,7 @@ const (
 )
 
 func (p *Proxy) sweepLoop() {
-	timer := time.NewTimer(sweepEvery)
+	timer := time.NewTimer(sweepHurry)
 	defer timer.Stop()
 	for {
 		select {
@@ -24,7 +24,7 @@ func (p *Proxy) sweepLoop() {
 		case <-timer.C:
 		case <-p.sweepNow:
 		}
-		next := sweepEvery
+		next := min(sweepEvery, max(p.timing.Idle/2, sweepHurry))
 		if p.sweep(time.Now()) {
 			next = sweepHurry
 		}

@@ -6,7 +6,7 @@
 package carry
 
 import (
-	"errors"
+	"cmp"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -75,7 +75,7 @@ func (l *Link) Run() error {
 	wg.Go(func() { up = l.pump(l.server, l.client, 0) })
 	down := l.pump(l.client, l.server, answerBit)
 	wg.Wait()
-	if err := errors.Join(up, down); err != nil {
+	if err := cmp.Or(down, up); err != nil {
 		l.Reset()
 		return err
 	}
