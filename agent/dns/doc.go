@@ -4,7 +4,7 @@
 // A query passes four stages. parse reads the name from right to left into a kind, what stands left of it and a
 // locality; the kind's lookup (one file each: service.go, node.go, addr.go, pointer.go, zone.go) turns what the
 // catalog holds into a reply; message fits the reply to the transport; Server carries bytes. The first three are
-// synchronous, and take the catalog, the time and the shuffle as arguments. Another kind of name is another lookup
+// synchronous, and take the catalog, the time and the dice as arguments. Another kind of name is another lookup
 // and its line in lookupOf.
 //
 // The catalog is read through views alone. What a service's answers need (distinct addresses, SRV targets,

@@ -25,6 +25,13 @@ type bounds struct {
 	plain bool
 }
 
+// leastRecord is the size of the smallest record of an answer: a compressed name and an IPv4 address.
+const leastRecord = 2 + 10 + 4
+
+// room is how many records of an answer are worth making: one more than can be sent, so that it shows that some
+// are dropped.
+func (b bounds) room() int { return min(b.answers, b.size/leastRecord) + 1 }
+
 // bounds returns those of the transport and, over UDP, of the size that the client told.
 func (s *settings) bounds(opt *dns.OPT, tcp bool) bounds {
 	switch {

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,8 +91,10 @@ type resolver struct {
 	*settings
 	catalog catalog
 	now     time.Time
-	// shuffle puts n elements into a random order.
-	shuffle func(n int, swap func(i, j int))
+	// below returns a random number in [0, n).
+	below func(n int) int
+	// room is how many records of an answer are worth making: one more than can be sent.
+	room int
 	// depth is how many aliases were followed.
 	depth int
 }
@@ -175,6 +178,17 @@ func (r *resolver) follow(host string, qtype uint16) []row {
 	return rows
 }
 
+// draw returns n of list, or all if it has fewer, in a random order. It leaves list as it is.
+func draw[T any](r *resolver, list []T, n int) []T {
+	n = min(n, len(list))
+	drawn := slices.Clone(list)
+	for i := range n {
+		j := i + r.below(len(drawn)-i)
+		drawn[i], drawn[j] = drawn[j], drawn[i]
+	}
+	return drawn[:n]
+}
+
 func header(name string, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
@@ -185,6 +199,23 @@ func address(name string, a netip.Addr, ttl uint32) dns.RR {
 		return &dns.A{Hdr: header(name, dns.TypeA, ttl), A: a.AsSlice()}
 	}
 	return &dns.AAAA{Hdr: header(name, dns.TypeAAAA, ttl), AAAA: a.AsSlice()}
+}
+
+// addresses makes the rows of many addresses at once: an answer of a hundred is a handful of allocations.
+func addresses(name string, addrs []netip.Addr, ttl uint32) []row {
+	rows := make([]row, len(addrs))
+	v4, raw := make([]dns.A, 0, len(addrs)), make([]byte, 0, 4*len(addrs))
+	for n, a := range addrs {
+		if !a.Is4() {
+			rows[n].record = address(name, a, ttl)
+			continue
+		}
+		b := a.As4()
+		raw = append(raw, b[:]...)
+		v4 = append(v4, dns.A{Hdr: header(name, dns.TypeA, ttl), A: raw[len(raw)-4 : len(raw) : len(raw)]})
+		rows[n].record = &v4[len(v4)-1]
+	}
+	return rows
 }
 
 // parseAddress reads an address of the catalog, which may also be a host name.

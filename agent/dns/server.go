@@ -156,7 +156,7 @@ func (s *Server) Answer(ctx context.Context, req *dns.Msg, tcp bool) *dns.Msg {
 		return refusal(req, dns.RcodeNotImplemented, true)
 	}
 	r := &resolver{
-		settings: s.settings, now: time.Now(), shuffle: rand.Shuffle,
+		settings: s.settings, now: time.Now(), below: rand.IntN, room: s.bounds(req.IsEdns0(), tcp).room(),
 		catalog: &views{ctx: ctx, source: s.config.Source, reads: s.config.Reads, known: s.known, onlyPassing: s.onlyPassing},
 	}
 	a, err := r.resolve(question{name: asked.Name, qtype: asked.Qtype, zone: zone})

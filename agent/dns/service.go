@@ -3,7 +3,6 @@ package dns
 import (
 	"encoding/hex"
 	"net/netip"
-	"slices"
 
 	"github.com/miekg/dns"
 )
@@ -54,25 +53,14 @@ func (l serviceLookup) addresses(r *resolver, q question, addrs []netip.Addr, ho
 		if len(hosts) == 0 {
 			return nil
 		}
-		hosts = slices.Clone(hosts)
-		r.shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-		return r.alias(q, hosts[0], ttl)
+		return r.alias(q, hosts[r.below(len(hosts))], ttl)
 	}
-	addrs = slices.Clone(addrs)
-	r.shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	addrs = addrs[:min(len(addrs), r.addressLimit)]
-	rows := make([]row, len(addrs))
-	for n, a := range addrs {
-		rows[n].record = address(q.name, a, ttl)
-	}
-	return rows
+	return addresses(q.name, draw(r, addrs, min(r.addressLimit, r.room)), ttl)
 }
 
 // targets answers with SRV records in a random order, each with the addresses and node metadata of its target.
 func (r *resolver) targets(q question, targets []target, ttl uint32) []row {
-	targets = slices.Clone(targets)
-	r.shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
-	targets = targets[:min(len(targets), maxTargets)]
+	targets = draw(r, targets, min(maxTargets, r.room))
 	rows := make([]row, 0, len(targets))
 	for n := range targets {
 		t := &targets[n]

@@ -1,8 +1,6 @@
 package dns
 
 import (
-	"slices"
-
 	"github.com/miekg/dns"
 )
 
@@ -46,8 +44,7 @@ func (r *resolver) nameServers(zone string) (ns, glue []dns.RR, err error) {
 	if err != nil || s == nil {
 		return nil, nil, err
 	}
-	targets := slices.Clone(s.targets)
-	r.shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
+	targets := draw(r, s.targets, len(s.targets))
 	for n := range targets {
 		t := &targets[n]
 		if !hostLabel(string(t.node.Node)) {
