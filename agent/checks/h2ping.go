@@ -3,13 +3,18 @@ package checks
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"golang.org/x/net/http2"
 
 	"github.com/lictor-mesh/lictor/model"
 )
+
+// maxFrames is how many frames a server may send before it acknowledges.
+const maxFrames = 64
 
 type h2pingProbe struct {
 	addr string
@@ -36,19 +41,57 @@ func newH2Ping(s Spec, env *Env) (Check, error) {
 func (p *h2pingProbe) Probe(ctx context.Context) Result {
 	conn, err := p.connect(ctx)
 	if err != nil {
-		return critical(fmt.Errorf("Failed to dial to %s: %w", p.addr, err)) //nolint:staticcheck // recorded text
+		return critical(fmt.Errorf("%s: %w", "Failed to dial to "+p.addr, err))
 	}
 	defer conn.Close()
-	t := &http2.Transport{AllowHTTP: true}
-	h2, err := t.NewClientConn(conn)
-	if err != nil {
-		return critical(fmt.Errorf("Failed to get client connection with error %w", err)) //nolint:staticcheck // recorded text
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
 	}
-	defer h2.Close()
-	if err := h2.Ping(ctx); err != nil {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if err := ping(conn); err != nil {
 		return critical(fmt.Errorf("HTTP2 ping failed with error %w", timedOut(ctx, err)))
 	}
 	return Result{Status: model.StatusPassing, Output: "HTTP2 ping was successful"}
+}
+
+// ping opens an HTTP/2 connection (RFC 9113 3.4) and waits for the acknowledgement of its PING.
+func ping(conn net.Conn) error {
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		return err
+	}
+	f := http2.NewFramer(conn, conn)
+	f.SetMaxReadFrameSize(16 << 10)
+	if err := f.WriteSettings(); err != nil {
+		return err
+	}
+	payload := [8]byte{'c', 'h', 'e', 'c', 'k'}
+	if err := f.WritePing(false, payload); err != nil {
+		return err
+	}
+	// A server says a little of its own first; one that says no end of it is not healthy.
+	for range maxFrames {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return err
+		}
+		switch frame := frame.(type) {
+		case *http2.PingFrame:
+			if frame.IsAck() && frame.Data == payload {
+				return nil
+			}
+		case *http2.SettingsFrame:
+			if !frame.IsAck() {
+				err = f.WriteSettingsAck()
+			}
+		case *http2.GoAwayFrame:
+			err = fmt.Errorf("the server closes the connection: %s", frame.ErrCode)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.New("the server does not acknowledge it")
 }
 
 func (p *h2pingProbe) connect(ctx context.Context) (net.Conn, error) {
