@@ -21,7 +21,7 @@ func Listen(ctx context.Context, addr string, sockets int) ([]net.PacketConn, ne
 		if err != nil {
 			return nil, nil, unbound("TCP", addr, err)
 		}
-		packets, err := listenUDP(ctx, net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port)), sockets)
+		packets, err := ListenUDP(ctx, net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port)), sockets)
 		if err == nil {
 			return packets, l, nil
 		}
@@ -35,9 +35,10 @@ func Listen(ctx context.Context, addr string, sockets int) ([]net.PacketConn, ne
 // freePortAttempts is how many ports are tried that are free for TCP but not for UDP.
 const freePortAttempts = 20
 
-func listenUDP(ctx context.Context, addr string, sockets int) ([]net.PacketConn, error) {
+// ListenUDP is Listen for UDP alone.
+func ListenUDP(ctx context.Context, addr string, sockets int) ([]net.PacketConn, error) {
 	// Sockets that share a port would also share it with another process of this user, in silence: a socket that
-	// does not share finds out first.
+	// does not share finds out first, and chooses the port where none is given.
 	probe, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", addr)
 	if err != nil {
 		return nil, unbound("UDP", addr, err)
@@ -45,7 +46,11 @@ func listenUDP(ctx context.Context, addr string, sockets int) ([]net.PacketConn,
 	if sockets < 2 || !sharesPorts {
 		return []net.PacketConn{probe}, nil
 	}
-	probe.Close()
+	host, _, err := net.SplitHostPort(addr)
+	if probe.Close(); err != nil {
+		return nil, unbound("UDP", addr, err)
+	}
+	addr = net.JoinHostPort(host, strconv.Itoa(probe.LocalAddr().(*net.UDPAddr).Port))
 	bound := make([]net.PacketConn, 0, sockets)
 	for range sockets {
 		c, err := (&net.ListenConfig{Control: sharePort}).ListenPacket(ctx, "udp", addr)
