@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,7 +26,8 @@ type client struct {
 	stale                  bool
 	namespace, partition   string
 	transport              *hintTransport
-	*api.Client            // nil until connect
+	conf                   *api.Config // as the library completed it
+	*api.Client                        // nil until connect
 }
 
 // client declares the flags that name the agent (set H).
@@ -126,6 +126,7 @@ func (cl *client) connect() error {
 	}
 	cl.transport = &hintTransport{next: conf.HttpClient.Transport, addr: addr, program: cl.sh.program}
 	conf.HttpClient.Transport = cl.transport
+	cl.conf = conf
 	cl.Client, err = api.NewClient(conf)
 	if err != nil {
 		return fmt.Errorf("Error connecting to Consul agent: %w", err)
@@ -196,13 +197,19 @@ func (cl *client) hint() string {
 	return cl.transport.lastHint()
 }
 
-// statusOf returns the HTTP status that err carries, 0 when the agent did not answer.
-func statusOf(err error) int {
-	var status api.StatusError
-	if errors.As(err, &status) {
-		return status.Code
+// open sends a request whose answer is read as it comes, which the library cannot do. The caller closes the body.
+func (cl *client) open(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, cl.conf.Scheme+"://"+cl.conf.Address+cl.conf.PathPrefix+path, http.NoBody)
+	if err != nil {
+		return nil, err
 	}
-	return 0
+	if cl.conf.Token != "" {
+		req.Header.Set("X-Consul-Token", cl.conf.Token)
+	}
+	if cl.conf.HttpAuth != nil {
+		req.SetBasicAuth(cl.conf.HttpAuth.Username, cl.conf.HttpAuth.Password)
+	}
+	return cl.conf.HttpClient.Do(req)
 }
 
 var _ http.RoundTripper = (*hintTransport)(nil)

@@ -7,6 +7,8 @@ func commands(sh *shell) []*command {
 		catalogDatacenters(sh),
 		catalogNodes(sh),
 		catalogServices(sh),
+		connectGroup(sh),
+		connectProxy(sh),
 		forceLeave(sh),
 		info(sh),
 		intentionGroup(sh),

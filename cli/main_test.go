@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,13 +17,31 @@ import (
 // TestMain makes the test binary stand in for the program, under both its names, in the scripts.
 func TestMain(m *testing.M) {
 	run := func() { os.Exit(Run(os.Args)) }
-	testscript.Main(m, map[string]func(){"lictor": run, "consul": run})
+	testscript.Main(m, map[string]func(){"lictor": run, "consul": run, "standin": standin})
+}
+
+// standin is a program to run beside a proxy. It prints what happens to it: "started", then each signal; SIGTERM and
+// SIGINT end it with the code in its first argument. With a second argument it ends at once.
+func standin() {
+	code, _ := strconv.Atoi(os.Args[1])
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals)
+	fmt.Println("started")
+	for len(os.Args) < 3 {
+		sig := <-signals
+		fmt.Println(sig)
+		if ends(sig) {
+			break
+		}
+	}
+	os.Exit(code)
 }
 
 // TestScripts runs testdata/script. Beside testscript's own commands there are:
 //
 //	stub FILE        starts an agent that answers what FILE says (see stub_test.go), and points the program at it
 //	requests FILE    compares what the stub was asked with FILE
+//	asked N          waits until the stub was asked N times in all
 //	code N CMD ARGS  runs a command that must exit with code N
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -33,7 +53,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"stub": startStub, "requests": compareRequests, "code": expectCode,
+			"stub": startStub, "requests": compareRequests, "asked": awaitRequests, "code": expectCode,
 		},
 	})
 }

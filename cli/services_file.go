@@ -45,7 +45,7 @@ func readServiceFile(path string) ([]*model.ServiceDefinition, error) {
 			continue // a service's file may be part of an agent's configuration
 		}
 		for _, v := range blocks(g) {
-			def, err := definition.ServiceFromFile(v)
+			def, err := definition.ServiceFromFile(g.Key, v)
 			if err != nil {
 				return nil, fileFault(path, err)
 			}

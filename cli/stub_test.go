@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -99,4 +100,25 @@ func compareRequests(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("the stub was asked:\n%s\nwant:\n%s", got, want)
 	}
 	st.asked = nil
+}
+
+func awaitRequests(ts *testscript.TestScript, _ bool, args []string) {
+	s, ok := current.Load(ts.Name())
+	if !ok {
+		ts.Fatalf("no stub was started")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	st := s.(*stub)
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		st.mu.Lock()
+		got := len(st.asked)
+		st.mu.Unlock()
+		if got >= want {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the stub was asked %d times, want %d", got, want)
+		}
+	}
 }
