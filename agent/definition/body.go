@@ -55,25 +55,25 @@ func DecodeDeregistration(body []byte) (*model.Deregistration, error) {
 	return dereg, nil
 }
 
-// ServiceFromFile decodes the value of a `service` key of a file. It has the defaults of DecodeAgentService.
-// Errors are of type *tree.Error.
-func ServiceFromFile(v *tree.Value) (*model.ServiceDefinition, error) {
+// ServiceFromFile decodes the value of a `service` key of a file, which errors call path. It has the defaults of
+// DecodeAgentService. Errors are of type *tree.Error.
+func ServiceFromFile(path string, v *tree.Value) (*model.ServiceDefinition, error) {
 	def := new(model.ServiceDefinition)
 	t := tables()
 	d := &decoder{tables: t, file: true}
-	if err := d.object(t.service, "", v, reflect.ValueOf(def).Elem()); err != nil {
+	if err := d.object(t.service, path, v, reflect.ValueOf(def).Elem()); err != nil {
 		return nil, err
 	}
 	complete(def)
 	return def, nil
 }
 
-// CheckFromFile decodes the value of a `check` key of a file. Errors are of type *tree.Error.
-func CheckFromFile(v *tree.Value) (*model.CheckDefinition, error) {
+// CheckFromFile decodes the value of a `check` key of a file, which errors call path. Errors are of type *tree.Error.
+func CheckFromFile(path string, v *tree.Value) (*model.CheckDefinition, error) {
 	check := new(model.CheckDefinition)
 	t := tables()
 	d := &decoder{tables: t, file: true}
-	if err := d.object(t.check, "", v, reflect.ValueOf(check).Elem()); err != nil {
+	if err := d.object(t.check, path, v, reflect.ValueOf(check).Elem()); err != nil {
 		return nil, err
 	}
 	completeCheck(check)

@@ -131,7 +131,7 @@ func hclService(t *testing.T, text string) (*model.ServiceDefinition, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ServiceFromFile(v)
+	return ServiceFromFile("", v)
 }
 
 func TestServiceFromFile(t *testing.T) {

@@ -59,11 +59,11 @@ func (d *decoder) takes(f *field, key string) bool {
 		return false
 	}
 	key = strings.ToLower(key)
-	if key == snake(f.name) || slices.Contains(squashed, key) {
+	if key == Snake(f.name) || slices.Contains(squashed, key) {
 		return true
 	}
 	for _, other := range otherSpellings[f.name] {
-		if key == snake(other) {
+		if key == Snake(other) {
 			return true
 		}
 	}
@@ -122,6 +122,12 @@ var (
 	secretType   = reflect.TypeFor[model.Secret]()
 )
 
+// FileValue decodes what a file says under one key into target, by target's type: strings, booleans, numbers,
+// time.Duration, model.Secret, lists and maps of them, map[string]any, and pointers to these. Errors are of type *tree.Error.
+func FileValue(path string, g tree.Group, target reflect.Value) error {
+	return (&decoder{tables: tables(), file: true}).group(path, g, target)
+}
+
 // value decodes v into target by target's type. Null leaves the zero value.
 func (d *decoder) value(path string, v *tree.Value, target reflect.Value) error {
 	if v.Kind == tree.Null {
@@ -151,6 +157,12 @@ func (d *decoder) value(path string, v *tree.Value, target reflect.Value) error 
 		target.SetBool(v.Bool)
 	case reflect.Int, reflect.Int64, reflect.Uint64:
 		return d.whole(path, v, target)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(v.Text, 64)
+		if v.Kind != tree.Number || err != nil {
+			return d.mismatch(path, v, "a number", "float64")
+		}
+		target.SetFloat(f)
 	case reflect.Slice:
 		return d.list(path, v, target)
 	case reflect.Map:
@@ -189,6 +201,10 @@ func (d *decoder) whole(path string, v *tree.Value, target reflect.Value) error 
 		return d.mismatch(path, v, "a number", "int")
 	}
 	n, err := strconv.ParseInt(v.Text, 10, 64)
+	if err == nil && target.Kind() == reflect.Int64 {
+		target.SetInt(n)
+		return nil
+	}
 	if err != nil || n > math.MaxInt32 || n < math.MinInt32 {
 		return d.mismatch(path, v, "a whole number of 32 bits", "int")
 	}
@@ -235,7 +251,7 @@ func (d *decoder) duration(path string, v *tree.Value, target reflect.Value) err
 
 func (d *decoder) list(path string, v *tree.Value, target reflect.Value) error {
 	items := v.Items
-	if d.file && v.Kind == tree.Object && target.Type().Elem().Kind() == reflect.Struct {
+	if elem := target.Type().Elem().Kind(); d.file && v.Kind == tree.Object && (elem == reflect.Struct || elem == reflect.Map) {
 		items = []*tree.Value{v}
 	} else if v.Kind != tree.List {
 		return d.mismatch(path, v, "a list", target.Type().String())

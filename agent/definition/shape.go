@@ -14,9 +14,10 @@ type shape struct {
 	fields map[string]*field
 	// files lists the snake_case spellings, for suggestions and documentation.
 	files []string
-	// finish completes a decoded object (defaults that depend on which keys were there); may be nil.
-	finish func(target reflect.Value, has map[string]bool)
+	// before sets defaults that stand for absent keys; may be nil.
 	before func(target reflect.Value)
+	// finish sets defaults that depend on which keys were there; may be nil.
+	finish func(target reflect.Value, has map[string]bool)
 }
 
 // field is one key of a shape. A field without a path is accepted and ignored: what an answer of the API carries
@@ -26,7 +27,7 @@ type field struct {
 	path []int
 	// custom decodes in place of the type's own decoder.
 	custom func(d *decoder, at string, g tree.Group, target reflect.Value) error
-	// apiOnly and fileOnly hide a field from the other spelling.
+	// apiOnly hides a field from files.
 	apiOnly bool
 }
 
@@ -34,11 +35,11 @@ func newShape() *shape { return &shape{fields: map[string]*field{}} }
 
 // add enters a field under its name, its snake_case form, and aliases.
 func (s *shape) add(f *field, aliases ...string) {
-	for _, spelling := range append([]string{f.name, snake(f.name)}, aliases...) {
+	for _, spelling := range append([]string{f.name, Snake(f.name)}, aliases...) {
 		s.fields[strings.ToLower(spelling)] = f
 	}
 	if !f.apiOnly {
-		s.files = append(s.files, snake(f.name))
+		s.files = append(s.files, Snake(f.name))
 	}
 }
 
@@ -76,11 +77,12 @@ var squashed = []string{"serviceid", "scriptargs", "dockercontainerid", "tlsskip
 
 // shapes are the tables of all objects. They are built once, on first use, and never change.
 type shapes struct {
-	service, sidecar, catalogService        *shape
-	serviceCheck, check, catalogCheck       *shape
-	checkRun, registration, deregistration  *shape
-	connect, sidecarConnect, catalogConnect *shape
-	byType                                  map[reflect.Type]*shape
+	service, connect               *shape
+	serviceCheck, check, checkRun  *shape
+	catalogService, catalogConnect *shape
+	catalogCheck                   *shape
+	registration, deregistration   *shape
+	byType                         map[reflect.Type]*shape
 }
 
 var tables = sync.OnceValue(buildShapes)

@@ -5,10 +5,10 @@ import (
 	"unicode"
 )
 
-// snake turns a field's name into its file key: TLSSkipVerify is tls_skip_verify, H2PingUseTLS is
+// Snake turns a field's name into its file key: TLSSkipVerify is tls_skip_verify, H2PingUseTLS is
 // h2ping_use_tls. A word starts at an upper-case letter after a lower-case one, and at the last of
 // several upper-case letters when a lower-case one follows.
-func snake(name string) string {
+func Snake(name string) string {
 	runes := []rune(name)
 	var b strings.Builder
 	for i, r := range runes {

@@ -2,7 +2,6 @@ package definition
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -42,16 +41,16 @@ func validateCommon(def *model.ServiceDefinition) error {
 		return bad("Invalid service address").
 			WithHint("%s cannot be dialled by others; leave the address empty for the node's, or name one", s.Address)
 	}
-	if err := validateWeights(s.Weights); err != nil {
-		return bad("Invalid Weights: %v", err)
+	if reason := weightsFault(s.Weights); reason != "" {
+		return bad("Invalid Weights: %s", reason)
 	}
 	if err := ValidateMeta(s.Meta, s.Kind == model.KindMeshGateway); err != nil {
 		return bad("Invalid Service Meta: %v", err)
 	}
 	for i := range def.Checks {
 		c := &def.Checks[i]
-		if err := validateRun(c); err != nil {
-			return bad("Invalid check: %v", err)
+		if reason := runFault(c); reason != "" {
+			return bad("Invalid check: %s", reason)
 		}
 		if c.Status != "" && !c.Status.Valid() {
 			return bad("Status for checks must 'passing', 'warning', 'critical'")
@@ -69,8 +68,8 @@ func ValidateCheck(c *model.CheckDefinition) error {
 	if c.Status != "" && !c.Status.Valid() {
 		return bad("Bad check status").WithHint("use passing, warning or critical, not %q", string(c.Status))
 	}
-	if err := validateRun(c); err != nil {
-		return bad("Invalid check: %v", err)
+	if reason := runFault(c); reason != "" {
+		return bad("Invalid check: %s", reason)
 	}
 	return nil
 }
@@ -82,36 +81,36 @@ func bad(format string, args ...any) *fault.Error {
 	return fault.New(fault.BadRequest, format, args...)
 }
 
-// validateRun holds the rules of how a check runs.
-func validateRun(c *model.CheckDefinition) error {
+// runFault tells which rule of how a check runs c breaks, "" for none.
+func runFault(c *model.CheckDefinition) string {
 	periodic := len(c.ScriptArgs) > 0 || cmp.Or(c.HTTP, c.TCP, c.UDP, c.GRPC, c.H2PING, c.OSService) != ""
 	alias := c.AliasNode != "" || c.AliasService != ""
 	switch {
 	case c.Interval > 0 && c.TTL > 0:
-		return errors.New("Interval and TTL cannot both be specified")
+		return "Interval and TTL cannot both be specified"
 	case periodic && c.Interval <= 0:
-		return errors.New("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
+		return "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks"
 	case !periodic && !alias && c.TTL <= 0:
-		return errors.New("TTL must be > 0 for TTL checks")
+		return "TTL must be > 0 for TTL checks"
 	case c.OutputMaxSize < 0:
-		return errors.New("MaxOutputMaxSize must be positive")
+		return "MaxOutputMaxSize must be positive"
 	case c.FailuresBeforeWarning > c.FailuresBeforeCritical:
-		return errors.New("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")
+		return "FailuresBeforeWarning can't be higher than FailuresBeforeCritical"
 	}
-	return nil
+	return ""
 }
 
-func validateWeights(w model.Weights) error {
+func weightsFault(w model.Weights) string {
 	const limit = 65535
 	switch {
 	case w.Passing < 1:
-		return errors.New("Passing must be greater than 0")
+		return "Passing must be greater than 0"
 	case w.Warning < 0:
-		return errors.New("Warning must be 0 or greater")
+		return "Warning must be 0 or greater"
 	case w.Passing > limit || w.Warning > limit:
-		return fmt.Errorf("DNS Weight must be between 0 and %d", limit)
+		return fmt.Sprintf("DNS Weight must be between 0 and %d", limit)
 	}
-	return nil
+	return ""
 }
 
 const (
@@ -127,7 +126,7 @@ var metaKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 // may carry consul-wan-federation.
 func ValidateMeta(meta map[string]string, meshGateway bool) error {
 	if len(meta) > maxMetaPairs {
-		return fmt.Errorf("Node metadata cannot contain more than %d key/value pairs", maxMetaPairs)
+		return bad("Node metadata cannot contain more than %d key/value pairs", maxMetaPairs)
 	}
 	keys := make([]string, 0, len(meta))
 	for key := range meta {
@@ -136,7 +135,7 @@ func ValidateMeta(meta map[string]string, meshGateway bool) error {
 	slices.Sort(keys)
 	for _, key := range keys {
 		if reason := metaFault(key, meta[key], meshGateway); reason != "" {
-			return fmt.Errorf("Couldn't load metadata pair ('%s', '%s'): %s", key, meta[key], reason)
+			return bad("Couldn't load metadata pair ('%s', '%s'): %s", key, meta[key], reason)
 		}
 	}
 	return nil

@@ -1,0 +1,15 @@
+node_name = "node1"
+node_id = "11111111-1111-1111-1111-111111111111"
+bind_addr = "127.0.0.1"
+client_addr = "127.0.0.1"
+disable_update_check = true
+dns_config { a_record_limit = 2 }
+ports {
+  http = 18500
+  dns = 18600
+  grpc = 18502
+  grpc_tls = 18503
+  serf_lan = 18301
+  serf_wan = 18302
+  server = 18300
+}
