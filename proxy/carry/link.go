@@ -7,7 +7,9 @@ package carry
 
 import (
 	"cmp"
+	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -18,8 +20,18 @@ type Link struct {
 	buffers        *Buffers
 	turn           atomic.Uint64
 	up, down       atomic.Uint64
-	ended          atomic.Bool
+	phase          atomic.Uint32
 }
+
+// The phases of a link. It is finishing for the moment in which Finish looks whether it may.
+const (
+	open uint32 = iota
+	finishing
+	over
+)
+
+// errOver is how a direction ends that read bytes of the client after the link was finished: they were not carried.
+var errOver = errors.New("the link is over")
 
 // NewLink joins two ends. Run owns them from then on.
 func NewLink(client, server *End, b *Buffers) *Link {
@@ -79,9 +91,10 @@ func (l *Link) Run() error {
 		l.Reset()
 		return err
 	}
-	l.ended.Store(true)
-	l.client.Close()
-	l.server.Close()
+	if l.end() {
+		l.client.Close()
+		l.server.Close()
+	}
 	return nil
 }
 
@@ -100,6 +113,12 @@ func (l *Link) pump(dst, src *End, direction uint64) error {
 			return err
 		}
 		l.note(direction, n)
+		// The turn is noted before the phase is read, and Finish does the reverse: either it sees these bytes and leaves
+		// the link open, or they are not carried. A request is never taken whose answer cannot come back.
+		if l.settled() == over {
+			l.buffers.takeBack(x)
+			return errOver
+		}
 		err = dst.write(x.bytes[:n], l.buffers)
 		l.buffers.takeBack(x)
 		if err != nil {
@@ -110,25 +129,46 @@ func (l *Link) pump(dst, src *End, direction uint64) error {
 	}
 }
 
-// Reset cuts the link off: both ends read an error.
-func (l *Link) Reset() {
-	if l.ended.Swap(true) {
-		return
+// settled is the phase, open or over.
+func (l *Link) settled() uint32 {
+	for {
+		if phase := l.phase.Load(); phase != finishing {
+			return phase
+		}
+		runtime.Gosched() // Finish makes one system call at most
 	}
-	l.client.Reset()
-	l.server.Reset()
 }
 
-// Finish ends the link in order if it is still at the turn seen, and nothing that the client sent is waiting: the
-// client reads an end, and can tell that no request of its was taken. It reports whether it did.
+// end makes the link be over, and tells whether it was open before: then the caller closes both ends.
+func (l *Link) end() bool {
+	for l.settled() == open {
+		if l.phase.CompareAndSwap(open, over) {
+			return true
+		}
+	}
+	return false
+}
+
+// Reset cuts the link off: both ends read an error.
+func (l *Link) Reset() {
+	if l.end() {
+		l.client.Reset()
+		l.server.Reset()
+	}
+}
+
+// Finish ends the link in order if it is still at the turn seen, and nothing that the client sent is waiting. Then
+// the client reads an end, and no request that it sends meanwhile is taken. It reports whether it did.
 func (l *Link) Finish(seen Turn) bool {
-	if l.Turn() != seen || l.client.socket.pending() || l.ended.Swap(true) {
+	if !l.phase.CompareAndSwap(open, finishing) {
 		return false
 	}
+	if l.Turn() != seen || l.client.socket.pending() {
+		l.phase.Store(open)
+		return false
+	}
+	l.phase.Store(over)
 	l.client.Close()
 	l.server.Close()
 	return true
 }
-
-// Ended tells whether Reset or Finish were called, or Run is over.
-func (l *Link) Ended() bool { return l.ended.Load() }
