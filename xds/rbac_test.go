@@ -60,7 +60,9 @@ func publicRBAC(t *testing.T, r *xds.Resources) *rbacv3.RBAC {
 	return nil
 }
 
-func uriOf(service string) string { return "spiffe://" + string(trustDomain) + "/ns/default/dc/dc1/svc/" + service }
+func uriOf(service string) string {
+	return "spiffe://" + string(trustDomain) + "/ns/default/dc/dc1/svc/" + service
+}
 
 // callers are identities of every kind that a caller may show.
 func callers() []string {

@@ -79,7 +79,9 @@ type typeState struct {
 	names    map[string]bool
 	// again are names that the client asked to have sent again, or whose response it refused.
 	again map[string]bool
-	have  map[string]held
+	// dropped are names that the client gave up: a response about them may have been on its way.
+	dropped map[string]bool
+	have    map[string]held
 }
 
 type held struct {
@@ -103,7 +105,7 @@ func Open(ctx context.Context, conn grpc.ClientConnInterface, o Options) (*Clien
 	c := &Client{options: o, stream: stream, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{}),
 		types: make(map[string]*typeState), nonces: make(map[string]bool)}
 	for _, url := range []string{Clusters, Endpoints, Listeners, Routes, Secrets} {
-		c.types[url] = &typeState{names: make(map[string]bool), again: make(map[string]bool), have: make(map[string]held)}
+		c.types[url] = &typeState{names: make(map[string]bool), again: make(map[string]bool), dropped: make(map[string]bool), have: make(map[string]held)}
 	}
 	if !o.Passive {
 		for _, url := range []string{Clusters, Listeners} {
@@ -153,9 +155,11 @@ func (c *Client) subscription(url string, names, drop []string) *discoveryv3.Del
 		}
 		t.again[n] = t.names[n]
 		t.names[n] = true
+		delete(t.dropped, n)
 	}
 	for _, n := range drop {
 		delete(t.names, n)
+		t.dropped[n] = true
 		delete(t.have, n)
 		t.again[n] = t.wildcard
 	}

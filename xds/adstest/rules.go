@@ -40,7 +40,7 @@ func (c *Client) check(resp *discoveryv3.DeltaDiscoveryResponse) *typeState {
 		c.checkResource(t, resp.TypeUrl, r)
 	}
 	for _, name := range resp.RemovedResources {
-		if _, had := t.have[name]; !had && !t.names[name] && c.options.Initial[resp.TypeUrl][name] == "" && !t.again[name] {
+		if _, had := t.have[name]; !had && !t.names[name] && c.options.Initial[resp.TypeUrl][name] == "" && !t.again[name] && !t.dropped[name] {
 			c.fault("%s %q is removed, but was never sent nor asked for", resp.TypeUrl, name)
 		}
 		if by := c.user(resp.TypeUrl, name); by != "" {
@@ -51,7 +51,7 @@ func (c *Client) check(resp *discoveryv3.DeltaDiscoveryResponse) *typeState {
 }
 
 func (c *Client) checkResource(t *typeState, url string, r *discoveryv3.Resource) {
-	if !t.wildcard && !t.names[r.Name] {
+	if !t.wildcard && !t.names[r.Name] && !t.dropped[r.Name] {
 		c.fault("%s %q was not asked for", url, r.Name)
 	}
 	if r.Version == "" {
@@ -129,6 +129,9 @@ func (c *Client) user(url, name string) string {
 
 func (c *Client) keep(t *typeState, resp *discoveryv3.DeltaDiscoveryResponse) {
 	for _, r := range resp.Resources {
+		if !t.wildcard && !t.names[r.Name] {
+			continue
+		}
 		if m, err := r.GetResource().UnmarshalNew(); err == nil {
 			t.have[r.Name] = held{version: r.Version, message: m, bytes: r.GetResource().GetValue()}
 			delete(t.again, r.Name)
