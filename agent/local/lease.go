@@ -64,19 +64,27 @@ func (l *Lease) Release() {
 
 func (s *State) release(id model.ServiceID, d *drain) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	d.holders--
 	if d.holders > 0 || s.drains[id] != d || s.ctx.Err() != nil {
+		s.mu.Unlock()
 		return
 	}
 	turn := d.turn
-	s.wg.Go(func() { s.endDrain(id, d, turn) })
+	// Counted under s.mu, so that Close waits for it.
+	s.wg.Add(1)
+	s.mu.Unlock()
+	// Asked for before Release returns: what is reported from now on counts.
+	fresh := map[*run]<-chan struct{}{}
+	s.kickNew(id, fresh)
+	go func() {
+		defer s.wg.Done()
+		if s.refresh(id, fresh) {
+			s.endDrain(id, d, turn)
+		}
+	}()
 }
 
 func (s *State) endDrain(id model.ServiceID, d *drain, turn int) {
-	if !s.refresh(id) {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drains[id] != d || d.turn != turn {
@@ -86,30 +94,33 @@ func (s *State) endDrain(id model.ServiceID, d *drain, turn int) {
 	s.dropCheck(d.check)
 	s.settleAliases()
 	s.bump()
-	s.opts.Log.Info("lease ended", "service", id, "status", s.health(s.services[id]).Status)
 }
 
-// refresh runs what the health of a service rests on, and waits for the results; also for those of checks
-// that took another's place meanwhile. It is false when the State closes first.
-func (s *State) refresh(id model.ServiceID) bool {
-	fresh := map[*run]<-chan struct{}{}
+// kickNew runs what the health of a service rests on and is not in fresh yet, and tells whether there was any.
+func (s *State) kickNew(id model.ServiceID, fresh map[*run]<-chan struct{}) bool {
+	kicked := false
+	for _, r := range s.runsBehind(id) {
+		if fresh[r] == nil {
+			fresh[r] = r.Kick()
+			kicked = true
+		}
+	}
+	return kicked
+}
+
+// refresh waits for the results of what was kicked, and of what took its place meanwhile. It is false when the
+// State closes first.
+func (s *State) refresh(id model.ServiceID, fresh map[*run]<-chan struct{}) bool {
 	for {
-		waiting := false
-		for _, r := range s.runsBehind(id) {
-			if fresh[r] == nil {
-				fresh[r] = r.Kick()
-				waiting = true
-			}
-		}
-		if !waiting {
-			return true
-		}
 		for _, f := range fresh {
 			select {
 			case <-f:
 			case <-s.ctx.Done():
 				return false
 			}
+		}
+		if !s.kickNew(id, fresh) {
+			return true
 		}
 	}
 }
