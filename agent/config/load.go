@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -155,7 +156,7 @@ func (b *builder) readFile(files Files, path, forced string) error {
 	}
 	src, err := files.ReadFile(path)
 	if err != nil {
-		return invalid("-config-file %s cannot be read: %v", path, reason(err))
+		return invalid("config file %s cannot be read: %v", path, reason(err))
 	}
 	return b.text(path, kind, src)
 }
@@ -194,8 +195,9 @@ func (b *builder) text(name, kind string, src []byte) error {
 	return nil
 }
 
-// Parse reads a text of the format hcl or json. Errors are of type *tree.Error.
+// Parse reads a text of the format hcl or json, with or without a byte order mark. Errors are of type *tree.Error.
 func Parse(format string, src []byte) (*tree.Value, error) {
+	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if format == "json" {
 		return tree.ParseJSONFile(src)
 	}

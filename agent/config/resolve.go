@@ -140,21 +140,13 @@ func (b *builder) resolveBind(host Host) (err error) {
 func (b *builder) resolveAdvertise(host Host) (err error) {
 	c := b.c
 	parsed := map[string]netip.Addr{}
-	for key, text := range map[string]string{
-		"advertise_addr": c.raw.advertise, "advertise_addr_ipv4": c.raw.advertiseIPv4, "advertise_addr_ipv6": c.raw.advertiseIPv6,
-		"advertise_addr_wan": c.raw.advertiseWAN, "advertise_addr_wan_ipv4": c.raw.advertiseWAN4, "advertise_addr_wan_ipv6": c.raw.advertiseWAN6,
+	for _, row := range [...][2]string{
+		{"advertise_addr", c.raw.advertise}, {"advertise_addr_ipv4", c.raw.advertiseIPv4}, {"advertise_addr_ipv6", c.raw.advertiseIPv6},
+		{"advertise_addr_wan", c.raw.advertiseWAN}, {"advertise_addr_wan_ipv4", c.raw.advertiseWAN4}, {"advertise_addr_wan_ipv6", c.raw.advertiseWAN6},
 	} {
-		ip, err := address(host, key, text)
-		if err != nil {
+		if parsed[row[0]], err = advertised(host, row[0], row[1]); err != nil {
 			return err
 		}
-		if ip.IsValid() && ip.IsUnspecified() {
-			return invalid("%s cannot be %s; name an address that others can reach", key, ip)
-		}
-		if strings.HasSuffix(key, "_ipv4") && ip.Is6() || strings.HasSuffix(key, "_ipv6") && ip.Is4() {
-			return invalid("%s: %s is of the other family", key, ip)
-		}
-		parsed[key] = ip
 	}
 	c.AdvertiseAddr = first(parsed["advertise_addr"], parsed["advertise_addr_ipv4"], parsed["advertise_addr_ipv6"])
 	if !c.AdvertiseAddr.IsValid() {
@@ -185,6 +177,20 @@ func (b *builder) resolveAdvertise(host Host) (err error) {
 		c.TaggedAddresses[name] = ip.String()
 	}
 	return nil
+}
+
+// advertised is an address that others can reach; the zero Addr when the option is empty.
+func advertised(host Host, key, text string) (netip.Addr, error) {
+	ip, err := address(host, key, text)
+	switch {
+	case err != nil || !ip.IsValid():
+		return netip.Addr{}, err
+	case ip.IsUnspecified():
+		return netip.Addr{}, invalid("%s cannot be %s; name an address that others can reach", key, ip)
+	case strings.HasSuffix(key, "_ipv4") && ip.Is6() || strings.HasSuffix(key, "_ipv6") && ip.Is4():
+		return netip.Addr{}, invalid("%s: %s is of the other family", key, ip)
+	}
+	return ip, nil
 }
 
 func first(addrs ...netip.Addr) netip.Addr {

@@ -45,9 +45,9 @@ func (b *builder) validateNode() error {
 	if err := definition.ValidateMeta(c.NodeMeta, false); err != nil {
 		return invalid("node_meta: %v", err)
 	}
-	for key, dc := range map[string]string{"datacenter": c.Datacenter, "primary_datacenter": c.PrimaryDatacenter} {
-		if !datacenterName.MatchString(dc) {
-			return invalid("%s %q can only contain lower case letters, digits, - and _", key, dc)
+	for _, row := range []struct{ key, dc string }{{"datacenter", c.Datacenter}, {"primary_datacenter", c.PrimaryDatacenter}} {
+		if !datacenterName.MatchString(row.dc) {
+			return invalid("%s %q can only contain lower case letters, digits, - and _", row.key, row.dc)
 		}
 	}
 	if c.DataDir == "" && !c.DevMode {
@@ -93,9 +93,12 @@ func (b *builder) validateRoles() error {
 
 func (b *builder) validatePorts() error {
 	p := b.c.Ports
-	for key, n := range map[string]int{"server": p.Server, "serf_lan": p.SerfLAN} {
-		if n <= 0 || n > maxPort {
-			return invalid("ports.%s: %d is not a port; use 1 to %d (it cannot be turned off)", key, n, maxPort)
+	for _, row := range []struct {
+		key string
+		n   int
+	}{{"server", p.Server}, {"serf_lan", p.SerfLAN}} {
+		if row.n <= 0 || row.n > maxPort {
+			return invalid("ports.%s: %d is not a port; use 1 to %d (it cannot be turned off)", row.key, row.n, maxPort)
 		}
 	}
 	if p.SerfWAN > maxPort {
@@ -157,24 +160,26 @@ func (b *builder) validateNumbers() error {
 	if n := c.Performance.RaftMultiplier; n < 1 || n > 10 {
 		return invalid("performance.raft_multiplier cannot be %d; use 1 to 10", n)
 	}
-	for key, d := range map[string]time.Duration{
-		"ae_interval": c.AEInterval, "default_query_time": c.DefaultQueryTime, "max_query_time": c.MaxQueryTime, "retry_interval": c.RetryInterval,
-		"raft_snapshot_interval": c.Raft.SnapshotInterval, "check_reap_interval": c.CheckReapInterval, "limits.rpc_client_timeout": c.Limits.RPCClientTimeout,
+	for _, row := range []struct {
+		key string
+		d   time.Duration
+	}{
+		{"ae_interval", c.AEInterval}, {"default_query_time", c.DefaultQueryTime}, {"max_query_time", c.MaxQueryTime}, {"retry_interval", c.RetryInterval},
+		{"raft_snapshot_interval", c.Raft.SnapshotInterval}, {"check_reap_interval", c.CheckReapInterval}, {"limits.rpc_client_timeout", c.Limits.RPCClientTimeout},
 	} {
-		if d <= 0 {
-			return invalid("%s cannot be %s; it must be positive", key, d)
+		if row.d <= 0 {
+			return invalid("%s cannot be %s; it must be positive", row.key, row.d)
 		}
 	}
-	for key, n := range map[string]int{
-		"check_output_max_size": c.CheckOutputMaxSize, "raft_snapshot_threshold": c.Raft.SnapshotThreshold, "limits.rpc_max_burst": c.Limits.RPCMaxBurst,
+	for _, row := range []struct {
+		key string
+		n   int64
+	}{
+		{"check_output_max_size", int64(c.CheckOutputMaxSize)}, {"raft_snapshot_threshold", int64(c.Raft.SnapshotThreshold)},
+		{"limits.rpc_max_burst", int64(c.Limits.RPCMaxBurst)}, {"limits.kv_max_value_size", c.Limits.KVMaxValueSize}, {"limits.txn_max_req_len", c.Limits.TxnMaxReqLen},
 	} {
-		if n <= 0 {
-			return invalid("%s cannot be %d; it must be positive", key, n)
-		}
-	}
-	for key, n := range map[string]int64{"limits.kv_max_value_size": c.Limits.KVMaxValueSize, "limits.txn_max_req_len": c.Limits.TxnMaxReqLen} {
-		if n <= 0 {
-			return invalid("%s cannot be %d; it must be positive", key, n)
+		if row.n <= 0 {
+			return invalid("%s cannot be %d; it must be positive", row.key, row.n)
 		}
 	}
 	if d := c.Lictor.LeafCertTTLOverride; d != 0 && d < 5*time.Second {
