@@ -94,13 +94,6 @@ func registerCheck(t *testing.T, s *State, body string) {
 	}
 }
 
-func wantKind(t *testing.T, err error, kind fault.Kind, text string) {
-	t.Helper()
-	if err == nil || fault.KindOf(err) != kind || err.Error() != text {
-		t.Fatalf("got %v (%v), want %q (%v)", err, fault.KindOf(err), text, kind)
-	}
-}
-
 // eventually polls until ok, which changes of the State make true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -202,8 +202,12 @@ func (s *Syncer) desired() *Desired {
 // apply makes one change. A write that is refused for what it says is noted and passed over: the others must
 // not wait for it. Only the node itself must be accepted before anything else is written under its name.
 func (s *Syncer) apply(ctx context.Context, c Change) error {
-	if s.wasRefused(c) {
+	parts := c.split()
+	switch refused := s.countRefused(c); {
+	case refused > 0 && refused == len(c.subjects):
 		return nil
+	case refused > 0 && len(parts) > 1:
+		return s.applyEach(ctx, parts)
 	}
 	err := s.write(ctx, c)
 	if err == nil {
@@ -214,13 +218,8 @@ func (s *Syncer) apply(ctx context.Context, c Change) error {
 	if !refusal(err) || c.isNode() {
 		return err
 	}
-	if parts := c.split(); len(parts) > 1 {
-		for _, p := range parts {
-			if err := s.apply(ctx, p); err != nil {
-				return err
-			}
-		}
-		return nil
+	if len(parts) > 1 {
+		return s.applyEach(ctx, parts)
 	}
 	for _, subject := range c.subjects {
 		s.refused[subject] = true
@@ -229,13 +228,23 @@ func (s *Syncer) apply(ctx context.Context, c Change) error {
 	return nil
 }
 
-func (s *Syncer) wasRefused(c Change) bool {
-	for _, subject := range c.subjects {
-		if !s.refused[subject] {
-			return false
+func (s *Syncer) applyEach(ctx context.Context, parts []Change) error {
+	for _, p := range parts {
+		if err := s.apply(ctx, p); err != nil {
+			return err
 		}
 	}
-	return len(c.subjects) > 0
+	return nil
+}
+
+func (s *Syncer) countRefused(c Change) int {
+	n := 0
+	for _, subject := range c.subjects {
+		if s.refused[subject] {
+			n++
+		}
+	}
+	return n
 }
 
 func refusal(err error) bool {
