@@ -113,3 +113,24 @@ func TestEndpointNobodyHoldsIsReleasedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestResumedStreamHoldsWhatItsVersionOffers(t *testing.T) {
+	f := newFeed()
+	first := tcpSidecar(t)
+	f.set(proxyID, first, nil)
+	s, conn := serve(t, xds.Config{Source: f})
+	version := first.Upstreams[0].Endpoints.Resource().Version
+	c := connect(t, conn, adstest.Options{Initial: map[string]map[string]string{adstest.Endpoints: {dbCluster: version}}, Passive: true})
+	if err := c.Subscribe(adstest.Endpoints, dbCluster); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, c)
+	if _, err := s.EndpointsReleased(deadline(t), "db", netip.MustParseAddrPort("10.0.0.2:20000")); err != nil {
+		t.Errorf("an endpoint that the resumed version has unhealthy: %v", err)
+	}
+	done := released(t, s, "db", dbAddr)
+	f.set(proxyID, dbDown(t, first), nil)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -177,8 +177,12 @@ func customListener(key, text string, problems *[]error) *listenerv3.Listener {
 	}
 	l := new(listenerv3.Listener)
 	err := parseEscape(text, l)
-	if err == nil && l.Name == "" {
+	switch {
+	case err != nil:
+	case l.Name == "":
 		err = fmt.Errorf("the listener has no name")
+	case len(allChains(l)) == 0: // and so no place for authorization
+		err = fmt.Errorf("the listener has no filter chain")
 	}
 	if err != nil {
 		*problems = append(*problems, fault.New(fault.Invalid, "option %q is ignored: %v", key, err))
