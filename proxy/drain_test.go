@@ -32,7 +32,9 @@ func TestDrainRuleEndsOnlyWhatRests(t *testing.T) {
 
 func TestDrainRuleNeverChangesItsMindAsTimePasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := func(name string) time.Duration { return time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, name)) }
+		d := func(name string) time.Duration {
+			return time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, name))
+		}
 		rule := outboundRule(Timing{Quiet: d("quiet rule"), Drain: d("drain")})
 		age, quiet, later := d("age"), d("quiet"), d("later")
 		answered, conversing := rapid.Bool().Draw(t, "answered"), rapid.Bool().Draw(t, "conversing")
