@@ -1779,6 +1779,101 @@ func (z Consistency) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
+func (z *Coordinate) MarshalMsg(b []byte) (o []byte, err error) {
+	o = msgp.Require(b, z.Msgsize())
+	// map header, size 4
+	// string "v"
+	o = append(o, 0x84, 0xa1, 0x76)
+	o = msgp.AppendArrayHeader(o, uint32(len(z.Vec)))
+	for za0001 := range z.Vec {
+		o = msgp.AppendFloat64(o, z.Vec[za0001])
+	}
+	// string "e"
+	o = append(o, 0xa1, 0x65)
+	o = msgp.AppendFloat64(o, z.Error)
+	// string "a"
+	o = append(o, 0xa1, 0x61)
+	o = msgp.AppendFloat64(o, z.Adjustment)
+	// string "h"
+	o = append(o, 0xa1, 0x68)
+	o = msgp.AppendFloat64(o, z.Height)
+	return
+}
+
+// UnmarshalMsg implements msgp.Unmarshaler
+func (z *Coordinate) UnmarshalMsg(bts []byte) (o []byte, err error) {
+	var field []byte
+	_ = field
+	var zb0001 uint32
+	zb0001, bts, err = msgp.ReadMapHeaderBytes(bts)
+	if err != nil {
+		err = msgp.WrapError(err)
+		return
+	}
+	for zb0001 > 0 {
+		zb0001--
+		field, bts, err = msgp.ReadMapKeyZC(bts)
+		if err != nil {
+			err = msgp.WrapError(err)
+			return
+		}
+		switch msgp.UnsafeString(field) {
+		case "v":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Vec")
+				return
+			}
+			if cap(z.Vec) >= int(zb0002) {
+				z.Vec = (z.Vec)[:zb0002]
+			} else {
+				z.Vec = make([]float64, zb0002)
+			}
+			for za0001 := range z.Vec {
+				z.Vec[za0001], bts, err = msgp.ReadFloat64Bytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Vec", za0001)
+					return
+				}
+			}
+		case "e":
+			z.Error, bts, err = msgp.ReadFloat64Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Error")
+				return
+			}
+		case "a":
+			z.Adjustment, bts, err = msgp.ReadFloat64Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Adjustment")
+				return
+			}
+		case "h":
+			z.Height, bts, err = msgp.ReadFloat64Bytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Height")
+				return
+			}
+		default:
+			bts, err = msgp.Skip(bts)
+			if err != nil {
+				err = msgp.WrapError(err)
+				return
+			}
+		}
+	}
+	o = bts
+	return
+}
+
+// Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
+func (z *Coordinate) Msgsize() (s int) {
+	s = 1 + 2 + msgp.ArrayHeaderSize + (len(z.Vec) * (msgp.Float64Size)) + 2 + msgp.Float64Size + 2 + msgp.Float64Size + 2 + msgp.Float64Size
+	return
+}
+
+// MarshalMsg implements msgp.Marshaler
 func (z *Deregistration) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
