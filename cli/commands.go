@@ -8,6 +8,8 @@ func commands(sh *shell) []*command {
 		catalogNodes(sh),
 		catalogServices(sh),
 		connectGroup(sh),
+		connectEnvoy(sh),
+		pipeBootstrap(sh),
 		connectProxy(sh),
 		forceLeave(sh),
 		info(sh),
@@ -26,6 +28,7 @@ func commands(sh *shell) []*command {
 		servicesGroup(sh),
 		servicesDeregister(sh),
 		servicesRegister(sh),
+		validate(sh),
 		versionCommand(sh),
 	}
 }

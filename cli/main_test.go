@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -42,6 +43,7 @@ func standin() {
 //	stub FILE        starts an agent that answers what FILE says (see stub_test.go), and points the program at it
 //	requests FILE    compares what the stub was asked with FILE
 //	asked N          waits until the stub was asked N times in all
+//	gone DIR         waits until the directory is empty
 //	code N CMD ARGS  runs a command that must exit with code N
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"stub": startStub, "requests": compareRequests, "asked": awaitRequests, "code": expectCode,
+			"stub": startStub, "requests": compareRequests, "asked": awaitRequests, "gone": awaitEmpty, "code": expectCode,
 		},
 	})
 }
@@ -82,5 +84,18 @@ func expectCode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+func awaitEmpty(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		entries, err := os.ReadDir(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(entries) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s still has %v", args[0], entries)
+		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// serviceFlags describe one service on the command line.
-type serviceFlags struct {
+// registerFlags describe one service on the command line.
+type registerFlags struct {
 	name, id, address, socket, kind string
 	port                            int
 	tags                            list
@@ -25,7 +25,7 @@ A service that is registered under the same ID is replaced.`
 	cl := c.client()
 	cl.serverFlags(c)
 	cl.tenancyFlags(c)
-	var f serviceFlags
+	var f registerFlags
 	c.flags.StringVar(&f.address, "address", "", "Address of the service; its node's address by default.")
 	c.flags.StringVar(&f.id, "id", "", "ID of this instance; the name by default.")
 	c.flags.StringVar(&f.kind, "kind", "", "Kind of the service, such as connect-proxy; a plain one by default.")
@@ -49,7 +49,7 @@ A service that is registered under the same ID is replaced.`
 	return c
 }
 
-func (f *serviceFlags) register(cl *client) error {
+func (f *registerFlags) register(cl *client) error {
 	reg := &api.AgentServiceRegistration{
 		Kind: api.ServiceKind(f.kind), ID: f.id, Name: f.name, Address: f.address, Port: f.port, SocketPath: f.socket,
 		Tags: f.tags, Meta: f.meta,
@@ -83,7 +83,8 @@ func registerFiles(cl *client, files []string) error {
 	if err := cl.connect(); err != nil {
 		return err
 	}
-	for _, def := range defs {
+	for i := range defs {
+		def := &defs[i]
 		w := &api.WriteOptions{Token: def.Token.Reveal()}
 		if _, err := cl.Raw().Write("/v1/agent/service/register", registrationBody(def), nil, w); err != nil {
 			return cl.fail(fmt.Sprintf("Error registering service %q", def.Service.Service), err)
