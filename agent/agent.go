@@ -70,41 +70,45 @@ type Agent struct {
 
 // New builds an agent: it takes the data directory, binds all ports and reads what was registered. What
 // fails is named in one line, and nothing is left running.
-func New(c *config.Config, o Options) (a *Agent, err error) {
-	a = &Agent{options: o, log: o.Logger, config: c, reads: read.New(), leaving: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			a.close()
-		}
-	}()
-	if a.dir, err = openDataDir(c.DataDir); err != nil {
+func New(c *config.Config, o Options) (*Agent, error) {
+	a := &Agent{options: o, log: o.Logger, config: c, reads: read.New(), leaving: make(chan struct{})}
+	if err := a.open(c); err != nil {
+		a.close()
 		return nil, err
+	}
+	return a, nil
+}
+
+// open builds all parts, in the order in which they need each other.
+func (a *Agent) open(c *config.Config) (err error) {
+	if a.dir, err = openDataDir(c.DataDir); err != nil {
+		return err
 	}
 	a.onClose(a.dir.close)
 	if a.nodeID, err = a.dir.nodeID(c.NodeID); err != nil {
-		return nil, err
+		return err
 	}
 	if err = a.writePidFile(); err != nil {
-		return nil, err
+		return err
 	}
 	a.metrics = prometheus.NewRegistry()
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if a.sockets, err = a.listen(c); err != nil {
-		return nil, err
+		return err
 	}
 	a.onClose(a.sockets.close)
 	if a.pool, err = gossip.New(a.gossipConfig(c)); err != nil {
-		return nil, err
+		return err
 	}
 	a.onClose(func() { _ = a.pool.Shutdown() })
 	if a.plane, err = a.newPlane(c); err != nil {
-		return nil, err
+		return err
 	}
 	if err = a.openLocal(c); err != nil {
-		return nil, err
+		return err
 	}
 	a.openMesh(c)
-	return a, a.openEdges(c)
+	return a.openEdges(c)
 }
 
 func (a *Agent) onClose(f func()) { a.shutdown = append(a.shutdown, f) }

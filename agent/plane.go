@@ -175,4 +175,3 @@ func (r remoteChecks) NodeChecks(_ context.Context, node model.NodeName) ([]*mod
 	}
 	return list, changed, nil
 }
-

@@ -186,3 +186,19 @@ func (a *Agent) serveGRPC(ctx context.Context) error {
 	srv.Stop()
 	return err
 }
+
+// HTTPAddr is where the HTTP API answers, nil when it is off.
+func (a *Agent) HTTPAddr() net.Addr { return firstAddr(a.sockets.http) }
+
+// GRPCAddr is where xDS answers, nil when it is off.
+func (a *Agent) GRPCAddr() net.Addr { return firstAddr(a.sockets.grpc) }
+
+// RPCAddr is where a server answers other agents, nil on a client.
+func (a *Agent) RPCAddr() net.Addr { return firstAddr(a.sockets.rpc) }
+
+func firstAddr(list []net.Listener) net.Addr {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0].Addr()
+}
