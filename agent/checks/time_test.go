@@ -2,6 +2,8 @@ package checks
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,13 +32,18 @@ func (p *scripted) Probe(ctx context.Context) Result {
 }
 
 // inTime runs body beside a loop around p, in a time of its own.
-func inTime(t *testing.T, s Spec, random time.Duration, p *scripted, body func(c Check, results *[]Result)) {
+func inTime(t *testing.T, s Spec, random time.Duration, p *scripted, body func(c Check, results func() []Result)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		env := testEnv()
 		env.Random = func(n time.Duration) time.Duration { return min(random, n-1) }
+		var mu sync.Mutex
 		var results []Result
-		s.Report = func(r Result) { results = append(results, r) }
+		s.Report = func(r Result) {
+			mu.Lock()
+			defer mu.Unlock()
+			results = append(results, r)
+		}
 		if s.Status == "" {
 			s.Status = model.StatusCritical
 		}
@@ -44,7 +51,11 @@ func inTime(t *testing.T, s Spec, random time.Duration, p *scripted, body func(c
 		c := every(s, env, p, DefaultTimeout)
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.Run(ctx)
-		body(c, &results)
+		body(c, func() []Result {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(results)
+		})
 		cancel()
 		synctest.Wait()
 	})
@@ -54,8 +65,9 @@ func passing(int) model.Status { return model.StatusPassing }
 
 func TestTheFirstRunIsStaggeredAndTheOthersFollowTheInterval(t *testing.T) {
 	p := &scripted{find: passing}
-	inTime(t, Spec{Definition: model.CheckDefinition{Interval: 10 * time.Second}}, 7*time.Second, p, func(Check, *[]Result) {
+	inTime(t, Spec{Definition: model.CheckDefinition{Interval: 10 * time.Second}}, 7*time.Second, p, func(Check, func() []Result) {
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 	})
 	if len(p.runs) != 3 || p.runs[0] != 7*time.Second || p.runs[1] != 17*time.Second {
 		t.Errorf("ran at %v", p.runs)
@@ -64,8 +76,9 @@ func TestTheFirstRunIsStaggeredAndTheOthersFollowTheInterval(t *testing.T) {
 
 func TestAtOnceDoesNotWaitForTheInterval(t *testing.T) {
 	p := &scripted{find: passing}
-	inTime(t, Spec{AtOnce: true, Definition: model.CheckDefinition{Interval: time.Hour}}, time.Hour, p, func(Check, *[]Result) {
+	inTime(t, Spec{AtOnce: true, Definition: model.CheckDefinition{Interval: time.Hour}}, time.Hour, p, func(Check, func() []Result) {
 		time.Sleep(time.Second)
+		synctest.Wait()
 	})
 	if len(p.runs) != 1 || p.runs[0] > atOnceSpread {
 		t.Errorf("ran at %v", p.runs)
@@ -74,8 +87,9 @@ func TestAtOnceDoesNotWaitForTheInterval(t *testing.T) {
 
 func TestIntervalsBelowASecondAreRaised(t *testing.T) {
 	p := &scripted{find: passing}
-	inTime(t, Spec{Definition: model.CheckDefinition{Interval: time.Millisecond}}, 0, p, func(Check, *[]Result) {
+	inTime(t, Spec{Definition: model.CheckDefinition{Interval: time.Millisecond}}, 0, p, func(Check, func() []Result) {
 		time.Sleep(3500 * time.Millisecond)
+		synctest.Wait()
 	})
 	if len(p.runs) != 4 {
 		t.Errorf("ran at %v", p.runs)
@@ -84,15 +98,15 @@ func TestIntervalsBelowASecondAreRaised(t *testing.T) {
 
 func TestTheTimeoutIsTenSecondsUnlessSaid(t *testing.T) {
 	p := &scripted{find: passing, take: time.Hour}
-	inTime(t, Spec{Definition: model.CheckDefinition{Interval: time.Minute}}, 0, p, func(_ Check, results *[]Result) {
+	inTime(t, Spec{Definition: model.CheckDefinition{Interval: time.Minute}}, 0, p, func(_ Check, results func() []Result) {
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		if len(*results) != 0 {
+		if len(results()) != 0 {
 			t.Error("too early")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if len(*results) != 1 {
+		if len(results()) != 1 {
 			t.Error("too late")
 		}
 	})
@@ -100,8 +114,9 @@ func TestTheTimeoutIsTenSecondsUnlessSaid(t *testing.T) {
 
 func TestAKickRunsAtOnceAndIsAnsweredByARunBegunAfterIt(t *testing.T) {
 	p := &scripted{find: passing, take: time.Second}
-	inTime(t, Spec{Definition: model.CheckDefinition{Interval: time.Hour}}, 0, p, func(c Check, results *[]Result) {
+	inTime(t, Spec{Definition: model.CheckDefinition{Interval: time.Hour}}, 0, p, func(c Check, results func() []Result) {
 		time.Sleep(500 * time.Millisecond) // in the middle of the first run
+		synctest.Wait()
 		fresh := c.(Kicker).Kick()
 		time.Sleep(600 * time.Millisecond) // it has ended
 		synctest.Wait()
@@ -111,8 +126,8 @@ func TestAKickRunsAtOnceAndIsAnsweredByARunBegunAfterIt(t *testing.T) {
 		default:
 		}
 		<-fresh
-		if len(*results) != 2 {
-			t.Errorf("%d results", len(*results))
+		if len(results()) != 2 {
+			t.Errorf("%d results", len(results()))
 		}
 	})
 }
@@ -120,11 +135,11 @@ func TestAKickRunsAtOnceAndIsAnsweredByARunBegunAfterIt(t *testing.T) {
 func TestAKickWaitsUntilThresholdsHideNothing(t *testing.T) {
 	p := &scripted{find: func(int) model.Status { return model.StatusCritical }}
 	def := model.CheckDefinition{Interval: 10 * time.Second, FailuresBeforeCritical: 3}
-	inTime(t, Spec{Definition: def, Status: model.StatusPassing}, 9*time.Second, p, func(c Check, results *[]Result) {
+	inTime(t, Spec{Definition: def, Status: model.StatusPassing}, 9*time.Second, p, func(c Check, results func() []Result) {
 		began := time.Now()
 		<-c.(Kicker).Kick()
-		if got := (*results)[len(*results)-1]; got.Status != model.StatusCritical || len(*results) != 3 {
-			t.Errorf("answered by %v", *results)
+		if got := results()[len(results())-1]; got.Status != model.StatusCritical || len(results()) != 3 {
+			t.Errorf("answered by %v", results())
 		}
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("took %v: it waited for the interval", took)
@@ -167,6 +182,7 @@ func TestTTLExpiresUnlessItIsTold(t *testing.T) {
 		go c.Run(ctx)
 		for range 5 {
 			time.Sleep(9 * time.Second)
+			synctest.Wait()
 			c.(Updater).Update(Result{Status: model.StatusPassing, Output: "fine"})
 		}
 		if len(results) != 5 {
@@ -174,9 +190,11 @@ func TestTTLExpiresUnlessItIsTold(t *testing.T) {
 		}
 		fresh := c.(Kicker).Kick()
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		<-fresh
 		wantResult(t, results[5], model.StatusCritical, "TTL expired (last output before timeout follows): fine")
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(results) != 6 {
 			t.Errorf("expired again: %v", results)
 		}
@@ -198,6 +216,7 @@ func TestARestoredTTLGoesOnWithTheTimeItHasLeft(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.Run(ctx)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if at.Sub(began) != 5*time.Second {
 			t.Errorf("expired after %v", at.Sub(began))
 		}

@@ -255,7 +255,7 @@ func compareServices(t *testing.T, s *State, l line) {
 			w.TaggedAddresses = nil
 		}
 		if v.Service != model.ServiceName(w.Service) || v.Port != w.Port || !reflect.DeepEqual(append([]string{}, v.Tags...), w.Tags) ||
-			!reflect.DeepEqual(object(v.TaggedAddresses), w.TaggedAddresses) || !reflect.DeepEqual(object(v.Meta), object(w.Meta)) {
+			!reflect.DeepEqual(nilIfEmptyMap(v.TaggedAddresses), w.TaggedAddresses) || !reflect.DeepEqual(nilIfEmptyMap(v.Meta), nilIfEmptyMap(w.Meta)) {
 			t.Errorf("%s/%s: service %q\n got %+v\nwant %+v", l.Scenario, l.Step, id, v, w)
 		}
 	}

@@ -23,14 +23,14 @@ func canonical(s *model.Service) *model.Service {
 	c := s.Clone()
 	c.Node, c.RaftIndexes = "", model.RaftIndexes{}
 	maps.DeleteFunc(c.TaggedAddresses, func(tag string, _ model.ServiceAddress) bool { return strings.HasPrefix(tag, virtualTag) })
-	c.Tags, c.Ports = list(c.Tags), list(c.Ports)
-	c.TaggedAddresses, c.Meta = object(c.TaggedAddresses), object(c.Meta)
+	c.Tags, c.Ports = nilIfEmpty(c.Tags), nilIfEmpty(c.Ports)
+	c.TaggedAddresses, c.Meta = nilIfEmptyMap(c.TaggedAddresses), nilIfEmptyMap(c.Meta)
 	if p := c.Proxy; p != nil {
 		p.Config = opaque(p.Config)
-		p.Upstreams, p.Expose.Paths, p.EnvoyExtensions = list(p.Upstreams), list(p.Expose.Paths), list(p.EnvoyExtensions)
+		p.Upstreams, p.Expose.Paths, p.EnvoyExtensions = nilIfEmpty(p.Upstreams), nilIfEmpty(p.Expose.Paths), nilIfEmpty(p.EnvoyExtensions)
 		for i := range p.Upstreams {
 			u := &p.Upstreams[i]
-			u.Config, u.IngressHosts = opaque(u.Config), list(u.IngressHosts)
+			u.Config, u.IngressHosts = opaque(u.Config), nilIfEmpty(u.IngressHosts)
 		}
 		for i := range p.EnvoyExtensions {
 			p.EnvoyExtensions[i].Arguments = opaque(p.EnvoyExtensions[i].Arguments)
@@ -39,14 +39,14 @@ func canonical(s *model.Service) *model.Service {
 	return c
 }
 
-func list[T any](l []T) []T {
+func nilIfEmpty[T any](l []T) []T {
 	if len(l) == 0 {
 		return nil
 	}
 	return l
 }
 
-func object[V any](m map[string]V) map[string]V {
+func nilIfEmptyMap[V any](m map[string]V) map[string]V {
 	if len(m) == 0 {
 		return nil
 	}

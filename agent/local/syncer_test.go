@@ -37,6 +37,7 @@ func TestLocalChangesAreWrittenWithinFiftyMilliseconds(t *testing.T) {
 			register(t, h.State, `{"Name":"`+name+`","Check":{"TTL":"1h"}}`)
 		}
 		time.Sleep(50 * time.Millisecond)
+		synctest.Wait()
 		c.with(func() {
 			if len(c.svcs) != 3 {
 				t.Errorf("after %v the catalog has %v", time.Since(began), c.svcs)
@@ -44,6 +45,7 @@ func TestLocalChangesAreWrittenWithinFiftyMilliseconds(t *testing.T) {
 		})
 		reads := c.writes
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		c.with(func() {
 			if c.writes != reads {
 				t.Errorf("wrote although nothing changed: %v", c.log)
@@ -58,18 +60,22 @@ func TestAFullSyncPutsRightWhatOthersChanged(t *testing.T) {
 		<-sy.Ready()
 		register(t, h.State, `{"Name":"web"}`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c.with(func() { clear(c.svcs) })
 		time.Sleep(80 * time.Second)
+		synctest.Wait()
 		if c.service("web") != nil {
 			t.Error("synced before its time")
 		}
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if c.service("web") == nil {
 			t.Error("not put right")
 		}
 		c.with(func() { clear(c.svcs) })
 		sy.Wake()
 		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
 		if c.service("web") == nil {
 			t.Error("not put right when woken")
 		}
@@ -95,12 +101,14 @@ func TestFailuresAreRetriedWithBackoff(t *testing.T) {
 		sy := follow(t, h.State, c, nil)
 		register(t, h.State, `{"Name":"web"}`)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if n := tries.Load(); n < 8 || n > 16 {
 			t.Errorf("%d tries in a minute", n)
 		}
 		c.with(func() { c.fail = nil })
 		sy.Wake()
 		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
 		if c.service("web") == nil {
 			t.Error("a wake does not try again")
 		}
@@ -122,6 +130,7 @@ func TestAnUnknownOutcomeIsReadAgain(t *testing.T) {
 		follow(t, h.State, c, nil)
 		register(t, h.State, `{"Name":"web"}`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c.with(func() {
 			if n := len(slices.DeleteFunc(slices.Clone(c.log), func(s string) bool { return s != "service web" })); !failed || n != 0 {
 				t.Errorf("written again without a look: %v", c.log)
@@ -146,6 +155,7 @@ func TestWhatIsRefusedDoesNotKeepTheOthers(t *testing.T) {
 		registerCheck(t, h.State, `{"Name":"bad-check","TTL":"1h"}`)
 		registerCheck(t, h.State, `{"Name":"good-check","TTL":"1h"}`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if c.service("good") == nil || c.check("good-check") == nil || c.service("bad") != nil {
 			t.Errorf("written: %v", c.log)
 		}
@@ -154,15 +164,18 @@ func TestWhatIsRefusedDoesNotKeepTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if tries != before {
 			t.Error("tried again although it did not change")
 		}
 		register(t, h.State, `{"Name":"bad","Port":2}`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if tries != before+1 {
 			t.Errorf("tried %d times after it changed", tries-before)
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if tries == before+1 {
 			t.Error("not tried again with the full sync")
 		}
@@ -180,6 +193,7 @@ func TestNothingIsWrittenUnderANameThatIsRefused(t *testing.T) {
 		follow(t, h.State, c, nil)
 		register(t, h.State, `{"Name":"web"}`)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		c.with(func() {
 			if c.writes != 0 {
 				t.Errorf("wrote %v", c.log)
@@ -193,6 +207,7 @@ func TestOutputsAreWrittenAtTheirInterval(t *testing.T) {
 		<-follow(t, h.State, c, nil).Ready()
 		registerCheck(t, h.State, `{"Name":"c","TTL":"1h","Status":"passing"}`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		update := func(status model.Status, output string) {
 			t.Helper()
 			if err := h.UpdateTTL("c", status, output); err != nil {
@@ -201,16 +216,19 @@ func TestOutputsAreWrittenAtTheirInterval(t *testing.T) {
 		}
 		update(model.StatusPassing, "one")
 		time.Sleep(4 * time.Minute)
+		synctest.Wait()
 		if got := c.check("c").Output; got != "" {
 			t.Errorf("written at once: %q", got)
 		}
 		update(model.StatusPassing, "two")
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := c.check("c").Output; got != "two" {
 			t.Errorf("after the interval: %q", got)
 		}
 		update(model.StatusWarning, "three")
 		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
 		if got := c.check("c"); got.Output != "three" || got.Status != model.StatusWarning {
 			t.Errorf("with a status: %+v", got)
 		}
@@ -223,9 +241,11 @@ func TestTagsOfOthersStayUntilTheServiceIsRegisteredAgain(t *testing.T) {
 		<-sy.Ready()
 		register(t, h.State, `{"Name":"web","Tags":["mine"],"EnableTagOverride":true}`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c.with(func() { c.svcs["web"].Tags = []string{"theirs"} })
 		sy.Wake()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := h.Service("web").Tags; !slices.Equal(got, []string{"theirs"}) {
 			t.Errorf("got %v", got)
 		}
@@ -257,5 +277,6 @@ func TestASyncerEndsWithItsContext(t *testing.T) {
 		c.fail = func(string) error { return errors.New("down") }
 		follow(t, h.State, c, func(o *SyncerOptions) { o.Log = hclog.NewNullLogger() })
 		time.Sleep(time.Second)
+		synctest.Wait()
 	})
 }
