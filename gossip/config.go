@@ -58,7 +58,7 @@ func WANTimers() Timers {
 
 // FastTimers are for -dev agents and tests on one machine.
 func FastTimers() Timers {
-	return Timers{20 * time.Millisecond, 3, 200 * time.Millisecond, 100 * time.Millisecond, 4, 2, 5 * time.Second, 50 * time.Millisecond, 72 * time.Hour}
+	return Timers{20 * time.Millisecond, 3, 200 * time.Millisecond, 100 * time.Millisecond, 4, 2, 2 * time.Second, 50 * time.Millisecond, 72 * time.Hour}
 }
 
 // Config describes a pool.

@@ -199,6 +199,9 @@ func TestPoolHoldsTogetherUnderLossAndDeath(t *testing.T) {
 			join(t, pools[i], pools[0])
 		}
 	}
+	for i := range pools {
+		eventually(t, "everybody knows everybody", func() bool { return pools[i].MemberCount() == len(pools) })
+	}
 	network.SetLoss(0.2)
 	_ = pools[4].Shutdown()
 	for i := range 4 {
