@@ -6,6 +6,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 
+	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
 )
 
@@ -102,6 +103,7 @@ func (r *Resources) buildSecrets(previous *Resources) error {
 func (r *Resources) buildShape() {
 	s := r.snapshot
 	var b shape
+	b.problems = append(b.problems, unserved(s.Proxy)...)
 	own := readProxyOptions(s, &b.problems)
 	b.cluster(appCluster(s, own, &b.problems))
 	b.listener(publicListener(s, own, &b.problems))
@@ -110,6 +112,24 @@ func (r *Resources) buildShape() {
 	}
 	r.sets[TypeCluster], r.sets[TypeListener], r.sets[TypeRoute] = newSet(b.clusters), newSet(b.listeners), newSet(nil)
 	r.fromShape, r.discovered = b.problems, slices.Compact(slices.Sorted(slices.Values(b.discovered)))
+}
+
+// unserved names what a proxy is registered with and gets no resources for, so that nobody takes for active
+// what is not: some of it guards requests.
+func unserved(svc *model.Service) []error {
+	var out []error
+	for what, there := range map[string]bool{
+		"Expose":          len(svc.Proxy.Expose.Paths) > 0 || svc.Proxy.Expose.Checks,
+		"Mode":            svc.Proxy.Mode == "transparent",
+		"AccessLogs":      svc.Proxy.AccessLogs != nil && svc.Proxy.AccessLogs.Enabled,
+		"EnvoyExtensions": len(svc.Proxy.EnvoyExtensions) > 0,
+	} {
+		if there {
+			out = append(out, fault.New(fault.Invalid, "proxy %q: %s is set but has no effect in this version", svc.ID, what))
+		}
+	}
+	slices.SortFunc(out, func(a, b error) int { return compareText(a.Error(), b.Error()) })
+	return out
 }
 
 // shape collects what buildShape makes.

@@ -217,6 +217,15 @@ func TestPeerUpstreamsAreNamed(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotServedIsNamed(t *testing.T) {
+	s := sidecar(nil)
+	s.Proxy.Proxy.Mode, s.Proxy.Proxy.EnvoyExtensions = "transparent", []model.EnvoyExtension{{}}
+	r, err := xds.Build(s, nil)
+	if err != nil || len(r.Problems) != 2 {
+		t.Errorf("problems %v (%v)", r.Problems, err)
+	}
+}
+
 func TestIncompleteSnapshotIsAnError(t *testing.T) {
 	s := sidecar(nil)
 	s.Leaf = nil

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
@@ -381,5 +382,40 @@ func TestCloseEndsStreams(t *testing.T) {
 	_ = c.Wait(context.Background(), func() bool { return false })
 	if got := status.Code(c.Err()); got != codes.Unavailable {
 		t.Errorf("ended with %v", got)
+	}
+}
+
+func TestConnectedProxiesAreServedWhileFirstResponsesQueue(t *testing.T) {
+	f := newFeed()
+	first := tcpSidecar(t)
+	f.set(proxyID, first, nil)
+	f.set("late", first, nil)
+	s, conn := serve(t, xds.Config{Source: f, FirstResponses: 1})
+	connected := connect(t, conn, adstest.Options{})
+	waitFor(t, connected, "complete configuration", connected.Ready)
+	release := s.HoldFirst()
+	late := connect(t, conn, adstest.Options{Node: "late"})
+	eventually(t, "the late stream is known", func() bool { return len(s.Status("late")) == 1 })
+	version := connected.Versions(adstest.Endpoints)[dbCluster]
+	f.set(proxyID, dbDown(t, first), nil)
+	waitFor(t, connected, "a delta", func() bool { return connected.Versions(adstest.Endpoints)[dbCluster] != version })
+	if n := len(late.Events()); n != 0 {
+		t.Errorf("the late stream got %d responses before its turn", n)
+	}
+	release()
+	waitFor(t, late, "its first responses", late.Ready)
+}
+
+func TestEveryScenarioIsServedByTheRules(t *testing.T) {
+	for _, name := range everyScenario {
+		t.Run(name, func(t *testing.T) {
+			f := newFeed()
+			s := scenario(t, name)
+			f.set(proxyID, s, nil)
+			_, conn := serve(t, xds.Config{Source: f, OrderWait: time.Hour})
+			c := connect(t, conn, adstest.Options{})
+			waitFor(t, c, "all listeners", func() bool { return len(c.Versions(adstest.Listeners)) == 1+len(s.Upstreams) })
+			waitFor(t, c, "secrets", func() bool { return len(c.Versions(adstest.Secrets)) == 2 })
+		})
 	}
 }

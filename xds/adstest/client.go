@@ -81,7 +81,9 @@ type typeState struct {
 	again map[string]bool
 	// dropped are names that the client gave up: a response about them may have been on its way.
 	dropped map[string]bool
-	have    map[string]held
+	// absent are names of which the server said that there is no such resource.
+	absent map[string]bool
+	have   map[string]held
 }
 
 type held struct {
@@ -105,7 +107,8 @@ func Open(ctx context.Context, conn grpc.ClientConnInterface, o Options) (*Clien
 	c := &Client{options: o, stream: stream, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{}),
 		types: make(map[string]*typeState), nonces: make(map[string]bool)}
 	for _, url := range []string{Clusters, Endpoints, Listeners, Routes, Secrets} {
-		c.types[url] = &typeState{names: make(map[string]bool), again: make(map[string]bool), dropped: make(map[string]bool), have: make(map[string]held)}
+		c.types[url] = &typeState{names: make(map[string]bool), again: make(map[string]bool), dropped: make(map[string]bool),
+			absent: make(map[string]bool), have: make(map[string]held)}
 	}
 	if !o.Passive {
 		for _, url := range []string{Clusters, Listeners} {

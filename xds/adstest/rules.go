@@ -103,7 +103,8 @@ func (c *Client) checkOrder(url, name string, m proto.Message) {
 		}
 		if cluster, ok := t.have[ref.name]; ok && ref.url == Clusters {
 			for _, inner := range references(cluster.message) {
-				if _, have := c.types[inner.url].have[inner.name]; !have && inner.url == Endpoints && c.types[Endpoints].names[inner.name] {
+				eds := c.types[Endpoints]
+				if _, have := eds.have[inner.name]; inner.url == Endpoints && !have && !eds.absent[inner.name] && eds.names[inner.name] {
 					c.fault("listener or route %q came before the endpoints of cluster %q", name, ref.name)
 				}
 			}
@@ -135,11 +136,13 @@ func (c *Client) keep(t *typeState, resp *discoveryv3.DeltaDiscoveryResponse) {
 		if m, err := r.GetResource().UnmarshalNew(); err == nil {
 			t.have[r.Name] = held{version: r.Version, message: m, bytes: r.GetResource().GetValue()}
 			delete(t.again, r.Name)
+			delete(t.absent, r.Name)
 		}
 	}
 	for _, name := range resp.RemovedResources {
 		delete(t.have, name)
 		delete(t.again, name)
+		t.absent[name] = true
 	}
 }
 
