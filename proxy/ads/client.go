@@ -110,7 +110,7 @@ func New(cfg Config) (*Client, error) {
 	c.node = &corev3.Node{Id: string(cfg.ProxyID), Cluster: string(cfg.Service), Metadata: meta, UserAgentName: "lictor"}
 	c.m = metrics{
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{Name: "lictor_proxy_xds_connected",
-			Help: "1 while a stream to the control plane is open and has answered."}),
+			Help: "1 while a stream to the control plane is open."}),
 		responses: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lictor_proxy_xds_responses_total",
 			Help: "Responses of the control plane, by type of resource."}, []string{"type"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lictor_proxy_xds_refused_total",
@@ -128,12 +128,13 @@ func (c *Client) Run(ctx context.Context, sink resource.Sink) {
 	sink.Report("no answer from the control plane at " + c.cfg.Addr + " yet")
 	attempt := 0
 	for ctx.Err() == nil {
+		began := time.Now()
 		answered, err := c.stream(ctx, sink)
 		c.m.connected.Set(0)
 		if ctx.Err() != nil {
 			return
 		}
-		if answered {
+		if answered || time.Since(began) > c.cfg.RetryMax {
 			attempt = 0
 		}
 		c.lost(sink, err)
@@ -174,6 +175,16 @@ func (c *Client) lost(sink resource.Sink, err error) {
 	c.log.Warn("working on the last known state", "reason", text)
 }
 
+// silence is what it means that a control plane says nothing on an open stream: to a client that holds resources,
+// that they are still current; to a new one, that there is nothing for it yet.
+func (c *Client) silence() string {
+	if len(c.held.versions) > 0 {
+		return ""
+	}
+	return "connected to the control plane at " + c.cfg.Addr + ", which has nothing for the proxy " + string(c.cfg.ProxyID) +
+		" yet: is it registered, and can its certificate be made?"
+}
+
 // stream runs one stream to its end, and tells whether the control plane answered on it.
 func (c *Client) stream(ctx context.Context, sink resource.Sink) (answered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -189,6 +200,8 @@ func (c *Client) stream(ctx context.Context, sink resource.Sink) (answered bool,
 	if err := s.subscribeAll(); err != nil {
 		return false, s.cause(err)
 	}
+	c.m.connected.Set(1)
+	sink.Report(c.silence())
 	for {
 		resp, err := stream.Recv()
 		if err != nil {
@@ -196,7 +209,6 @@ func (c *Client) stream(ctx context.Context, sink resource.Sink) (answered bool,
 		}
 		if !answered {
 			answered, c.lastText = true, ""
-			c.m.connected.Set(1)
 			c.log.Info("connected to the control plane", "address", c.cfg.Addr)
 		}
 		// The state is handed on before the ACK: a control plane that saw it may count on its being in force.

@@ -219,6 +219,23 @@ func TestReconnectResumesFromHeldVersions(t *testing.T) {
 	}
 }
 
+func TestSilenceOfTheControlPlaneIsUnderstood(t *testing.T) {
+	server := meshtest.NewADS(t)
+	sink := start(t, server.Addr())
+	eventually(t, "an unregistered proxy says so", func() bool {
+		_, w := sink.get()
+		return strings.Contains(w, "nothing for the proxy web-sidecar-proxy yet: is it registered")
+	})
+	server.Set("db", cluster(t, "db"))
+	eventually(t, "the state is there", func() bool { s, w := sink.get(); return w == "" && s.Clusters["db"] != nil })
+	eventually(t, "each response is answered", server.Settled)
+	server.Stop()
+	eventually(t, "the loss is reported", func() bool { _, w := sink.get(); return w != "" })
+	server.Start()
+	// Nothing changed, so the server has nothing to say: the state is current again all the same.
+	eventually(t, "the state is current", func() bool { _, w := sink.get(); return w == "" })
+}
+
 func TestUnneededNamesAreUnsubscribed(t *testing.T) {
 	server := filled(t)
 	sink := start(t, server.Addr())
