@@ -36,12 +36,67 @@ func fake(name string, version int) *Resource {
 	return r
 }
 
-// client is the obvious client: it applies what it accepts and checks references.
+// client is the obvious client: it applies what it accepts, checks references, and asks for the endpoints of
+// the clusters that it has.
 type client struct {
 	t     *rapid.T
+	talk  *conversation
 	has   [numTypes]map[string]string
 	names map[string]bool // endpoints asked for
 	unans []*discoveryv3.DeltaDiscoveryResponse
+}
+
+func newClient(t *rapid.T, talk *conversation) *client {
+	k := &client{t: t, talk: talk, names: make(map[string]bool)}
+	for i := range k.has {
+		k.has[i] = make(map[string]string)
+	}
+	k.ask(TypeCluster, new(discoveryv3.DeltaDiscoveryRequest))
+	k.ask(TypeListener, new(discoveryv3.DeltaDiscoveryRequest))
+	return k
+}
+
+func (k *client) ask(t Type, req *discoveryv3.DeltaDiscoveryRequest) {
+	if _, _, err := k.talk.request(t, req, time.Unix(0, 0)); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// follow keeps the subscription to endpoints equal to the clusters.
+func (k *client) follow() {
+	req := new(discoveryv3.DeltaDiscoveryRequest)
+	for name := range k.has[TypeCluster] {
+		if e := "e" + name[1:]; !k.names[e] {
+			k.names[e] = true
+			req.ResourceNamesSubscribe = append(req.ResourceNamesSubscribe, e)
+		}
+	}
+	for e := range k.names {
+		if k.has[TypeCluster]["c"+e[1:]] == "" {
+			delete(k.names, e)
+			delete(k.has[TypeEndpoint], e)
+			req.ResourceNamesUnsubscribe = append(req.ResourceNamesUnsubscribe, e)
+		}
+	}
+	if len(req.ResourceNamesSubscribe)+len(req.ResourceNamesUnsubscribe) > 0 {
+		k.ask(TypeEndpoint, req)
+	}
+}
+
+// flush receives all that the server has to say.
+func (k *client) flush() {
+	for resp, _ := k.talk.next(time.Unix(0, 0)); resp != nil; resp, _ = k.talk.next(time.Unix(0, 0)) {
+		k.receive(resp)
+	}
+}
+
+// accept answers one of the responses that await it.
+func (k *client) accept(i int) {
+	resp := k.unans[i]
+	k.unans = slices.Delete(k.unans, i, i+1)
+	t, _ := typeOf(resp.TypeUrl)
+	k.ask(t, &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: resp.Nonce})
+	k.follow()
 }
 
 func (k *client) receive(resp *discoveryv3.DeltaDiscoveryResponse) {
@@ -74,81 +129,24 @@ func (k *client) receive(resp *discoveryv3.DeltaDiscoveryResponse) {
 
 func TestConversationConvergesInOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		c := newConversation(bounds{names: 100, responseBytes: rapid.SampledFrom([]int{1, 5, 1 << 20}).Draw(rt, "bytes"),
-			orderWait: time.Hour, ackWait: time.Hour})
-		k := &client{t: rt, names: make(map[string]bool)}
-		for i := range k.has {
-			k.has[i] = make(map[string]string)
-		}
-		now := time.Unix(0, 0)
-		ask := func(t Type, req *discoveryv3.DeltaDiscoveryRequest) {
-			if _, _, err := c.request(t, req, now); err != nil {
-				rt.Fatal(err)
-			}
-		}
-		// follow keeps the subscription to endpoints equal to the clusters.
-		follow := func() {
-			req := new(discoveryv3.DeltaDiscoveryRequest)
-			for name := range k.has[TypeCluster] {
-				if e := "e" + name[1:]; !k.names[e] {
-					k.names[e] = true
-					req.ResourceNamesSubscribe = append(req.ResourceNamesSubscribe, e)
-				}
-			}
-			for e := range k.names {
-				if k.has[TypeCluster]["c"+e[1:]] == "" {
-					delete(k.names, e)
-					delete(k.has[TypeEndpoint], e)
-					req.ResourceNamesUnsubscribe = append(req.ResourceNamesUnsubscribe, e)
-				}
-			}
-			if len(req.ResourceNamesSubscribe)+len(req.ResourceNamesUnsubscribe) > 0 {
-				ask(TypeEndpoint, req)
-			}
-		}
-		flush := func() {
-			for {
-				resp, _ := c.next(now)
-				if resp == nil {
-					return
-				}
-				k.receive(resp)
-			}
-		}
-		answer := func(i int, nack bool) {
-			resp := k.unans[i]
-			k.unans = slices.Delete(k.unans, i, i+1)
-			req := &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: resp.Nonce}
-			if nack {
-				req.ErrorDetail = &statuspb.Status{Message: "no"}
-			}
-			t, _ := typeOf(resp.TypeUrl)
-			ask(t, req)
-			follow()
-		}
-		ask(TypeCluster, new(discoveryv3.DeltaDiscoveryRequest))
-		ask(TypeListener, new(discoveryv3.DeltaDiscoveryRequest))
-		var alive map[int]int
+		k := newClient(rt, newConversation(bounds{names: 100, responseBytes: rapid.SampledFrom([]int{1, 5, 1 << 20}).Draw(rt, "bytes"),
+			orderWait: time.Hour, ackWait: time.Hour}))
+		alive := map[int]int{}
+		k.talk.update(world(alive))
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 2).Draw(rt, "step") {
 			case 0:
 				alive = rapid.MapOfN(rapid.IntRange(1, 4), rapid.IntRange(1, 3), 0, 4).Draw(rt, "world")
-				c.update(world(alive))
+				k.talk.update(world(alive))
 			case 1:
 				if len(k.unans) > 0 {
-					answer(rapid.IntRange(0, len(k.unans)-1).Draw(rt, "answered"), false)
+					k.accept(rapid.IntRange(0, len(k.unans)-1).Draw(rt, "answered"))
 				}
 			}
-			flush()
+			k.flush()
 		}
-		if alive == nil {
-			return
-		}
-		for range 200 {
-			if flush(); len(k.unans) == 0 {
-				break
-			}
-			answer(0, false)
+		for k.flush(); len(k.unans) > 0; k.flush() {
+			k.accept(0)
 		}
 		want := world(alive)
 		for _, kind := range []Type{TypeCluster, TypeListener, TypeEndpoint} {
