@@ -145,8 +145,8 @@ func script(commands []command) string {
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // documents are the texts for users.
-func documents(t *testing.T, top string) (list []string) {
-	for _, name := range tracked(t, top) {
+func documents(t *testing.T) (list []string) {
+	for _, name := range tracked(t) {
 		if strings.HasSuffix(name, ".md") && !strings.Contains(name, "testdata/") {
 			list = append(list, name)
 		}
@@ -155,9 +155,8 @@ func documents(t *testing.T, top string) (list []string) {
 }
 
 func TestRunnableBlocksOfDocumentsRun(t *testing.T) {
-	top := root(t)
 	sessions := map[string][]command{}
-	for _, name := range documents(t, top) {
+	for _, name := range documents(t) {
 		text, err := os.ReadFile(filepath.Join(top, name))
 		if os.IsNotExist(err) {
 			continue
@@ -176,7 +175,7 @@ func TestRunnableBlocksOfDocumentsRun(t *testing.T) {
 	if len(sessions) == 0 {
 		t.Skip("no document has a block marked " + runnableFence)
 	}
-	bin := buildProgram(t, top)
+	bin := buildProgram(t)
 	for name, commands := range sessions {
 		t.Run(name, func(t *testing.T) {
 			if out, err := runSession(t, bin, commands); err != nil {

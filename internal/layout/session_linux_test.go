@@ -127,7 +127,7 @@ func last(log string) string {
 }
 
 // buildProgram builds what the documents call lictor, and returns its directory.
-func buildProgram(t *testing.T, top string) string {
+func buildProgram(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
 	c := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "lictor"), "./cmd/lictor")

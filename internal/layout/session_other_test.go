@@ -10,4 +10,4 @@ func runSession(t *testing.T, _ string, _ []command) (string, error) {
 	return "", nil
 }
 
-func buildProgram(*testing.T, string) string { return "" }
+func buildProgram(*testing.T) string { return "" }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -76,24 +77,28 @@ func sources(t *testing.T, files map[string]string) (list []*source) {
 	return list
 }
 
-// root is the directory of the repository.
-func root(t *testing.T) string {
+// top is the directory of the repository: tests run in that of their package.
+const top = "../.."
+
+// repository parses the Go files of this repository, once for all rules.
+func repository(t *testing.T) []*source {
 	t.Helper()
-	dir, err := filepath.Abs("../..")
+	list, err := parsed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		t.Fatal(err)
+	if packages(list)["model"] == nil {
+		t.Fatal("the repository's packages were not found: the rules would hold for nothing")
 	}
-	return dir
+	return list
 }
 
-// repository parses the Go files of this repository.
-func repository(t *testing.T) (list []*source) {
-	t.Helper()
-	top := root(t)
-	for _, name := range files(t, top) {
+var parsed = sync.OnceValues(func() (list []*source, err error) {
+	names, err := files(top)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		if !strings.HasSuffix(name, ".go") {
 			continue
 		}
@@ -102,25 +107,20 @@ func repository(t *testing.T) (list []*source) {
 			continue
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		s, err := parseSource(name, string(text))
 		if err != nil {
-			t.Errorf("%v", err)
-			continue
+			return nil, err
 		}
 		list = append(list, s)
 	}
-	if packages(list)["model"] == nil {
-		t.Fatal("the repository's packages were not found: the rules would hold for nothing")
-	}
-	return list
-}
+	return list, nil
+})
 
 // files lists what belongs to the repository below top, without what builds leave there and what is hidden.
-func files(t *testing.T, top string) (list []string) {
-	t.Helper()
-	err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+func files(top string) (list []string, err error) {
+	err = filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -140,10 +140,7 @@ func files(t *testing.T, top string) (list []string) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
+	return list, err
 }
 
 // packages groups the files that are no tests by directory; what tools write counts as part of its package.

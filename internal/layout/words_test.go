@@ -52,26 +52,29 @@ func compile(words map[string]string) map[*regexp.Regexp]string {
 }
 
 // tracked lists the files under version control, or all where there is none.
-func tracked(t *testing.T, top string) []string {
+func tracked(t *testing.T) []string {
 	cmd := exec.Command("git", "ls-files", "-z")
 	cmd.Dir = top
 	out, err := cmd.Output()
 	if err != nil {
 		t.Logf("without version control all files count: %v", err)
-		return files(t, top)
+		list, err := files(top)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
 	}
 	return strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
 }
 
 func TestTextsStandByThemselves(t *testing.T) {
-	top := root(t)
 	words := forbidden()
 	for _, host := range builderHosts(t) {
 		words[regexp.QuoteMeta(host)] = "it is a host of the builder's: the project stands by itself"
 	}
 	compiled := compile(words)
 	var violations []string
-	for _, name := range tracked(t, top) {
+	for _, name := range tracked(t) {
 		text, err := os.ReadFile(filepath.Join(top, filepath.FromSlash(name)))
 		if err != nil || !utf8.Valid(text) || allowedWords()[name] != "" {
 			continue // a file that is being moved, or no text
