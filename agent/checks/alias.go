@@ -101,7 +101,7 @@ type Mirrored struct {
 // node alone. Aliases on the way are followed to the checks behind them, each once, so that aliases of each
 // other cannot hold each other down, and none counts itself. It also returns the checks it rests on.
 func Mirror(d *model.CheckDefinition, on Mirrored) (Result, []model.CheckID) {
-	m := mirror{on: on, seen: map[model.CheckID]bool{d.CheckID: true}}
+	m := mirror{on: on, seen: map[model.CheckID]bool{}}
 	m.follow(d)
 	switch {
 	case m.missing != "":
@@ -116,7 +116,9 @@ func Mirror(d *model.CheckDefinition, on Mirrored) (Result, []model.CheckID) {
 }
 
 type mirror struct {
-	on      Mirrored
+	on Mirrored
+	// seen are the checks that were counted or followed. The alias itself is one that is followed, to no more
+	// than it shows anyway.
 	seen    map[model.CheckID]bool
 	leaves  []model.CheckID
 	worst   *model.Check

@@ -383,3 +383,20 @@ func TestCanonicalFormIsOneForAllEncodings(t *testing.T) {
 		t.Error("canonical changed its argument")
 	}
 }
+
+func BenchmarkDiffOfAnEqualCatalog(b *testing.B) {
+	want := desire(nil)
+	for i := range 200 {
+		id := model.ServiceID("svc" + string(rune('a'+i%26)) + strings.Repeat("x", i/26))
+		s, p := svc(id), svc(id+"-sidecar-proxy")
+		p.Kind, p.Proxy = model.KindConnectProxy, &model.Proxy{DestinationServiceName: "x", Config: map[string]any{"protocol": "http"}, Upstreams: []model.Upstream{{DestinationName: "db", LocalBindPort: 1}}}
+		want.Services = append(want.Services, DesiredService{Service: s}, DesiredService{Service: p})
+		want.Checks = append(want.Checks, chk(model.CheckID("c:"+id), id, model.StatusPassing, "x"))
+	}
+	remote := settled(b, want).read()
+	for b.Loop() {
+		if len(Diff(want, remote, epoch).Changes) != 0 {
+			b.Fatal("not equal")
+		}
+	}
+}

@@ -340,6 +340,8 @@ func TestWhatIsCriticalForTooLongIsDeregistered(t *testing.T) {
 		if h.Service("soon") == nil {
 			t.Error("gone before the least of a minute")
 		}
+		// Registering again does not make it any healthier.
+		register(t, h.State, `{"Name":"soon","Check":{"TTL":"11s","DeregisterCriticalServiceAfter":"1s"}}`)
 		time.Sleep(40 * time.Second)
 		synctest.Wait()
 		if h.Service("soon") != nil || h.Service("soon-sidecar-proxy") != nil {

@@ -18,25 +18,38 @@ func sameInstance(mine, has *model.Service) bool {
 }
 
 // canonical is s in the one form that all encodings of it share: nothing in place of what is empty, one type
-// of integer in opaque values, and without what the catalog adds.
+// of integer in opaque values, and without what the catalog adds. It shares with s what is so already.
 func canonical(s *model.Service) *model.Service {
-	c := s.Clone()
+	c := *s
 	c.Node, c.RaftIndexes = "", model.RaftIndexes{}
-	maps.DeleteFunc(c.TaggedAddresses, func(tag string, _ model.ServiceAddress) bool { return strings.HasPrefix(tag, virtualTag) })
-	c.Tags, c.Ports = nilIfEmpty(c.Tags), nilIfEmpty(c.Ports)
-	c.TaggedAddresses, c.Meta = nilIfEmptyMap(c.TaggedAddresses), nilIfEmptyMap(c.Meta)
-	if p := c.Proxy; p != nil {
-		p.Config = opaque(p.Config)
-		p.Upstreams, p.Expose.Paths, p.EnvoyExtensions = nilIfEmpty(p.Upstreams), nilIfEmpty(p.Expose.Paths), nilIfEmpty(p.EnvoyExtensions)
-		for i := range p.Upstreams {
-			u := &p.Upstreams[i]
-			u.Config, u.IngressHosts = opaque(u.Config), nilIfEmpty(u.IngressHosts)
-		}
-		for i := range p.EnvoyExtensions {
-			p.EnvoyExtensions[i].Arguments = opaque(p.EnvoyExtensions[i].Arguments)
+	c.Tags, c.Ports, c.Meta = nilIfEmpty(c.Tags), nilIfEmpty(c.Ports), nilIfEmptyMap(c.Meta)
+	c.TaggedAddresses = nilIfEmptyMap(withoutVirtual(c.TaggedAddresses))
+	if s.Proxy == nil {
+		return &c
+	}
+	p := *s.Proxy
+	p.Config = opaque(p.Config)
+	p.Upstreams, p.Expose.Paths, p.EnvoyExtensions = nilIfEmpty(slices.Clone(p.Upstreams)), nilIfEmpty(p.Expose.Paths), nilIfEmpty(slices.Clone(p.EnvoyExtensions))
+	for i := range p.Upstreams {
+		u := &p.Upstreams[i]
+		u.Config, u.IngressHosts = opaque(u.Config), nilIfEmpty(u.IngressHosts)
+	}
+	for i := range p.EnvoyExtensions {
+		p.EnvoyExtensions[i].Arguments = opaque(p.EnvoyExtensions[i].Arguments)
+	}
+	c.Proxy = &p
+	return &c
+}
+
+func withoutVirtual(m map[string]model.ServiceAddress) map[string]model.ServiceAddress {
+	for tag := range m {
+		if strings.HasPrefix(tag, virtualTag) {
+			m = maps.Clone(m)
+			maps.DeleteFunc(m, func(tag string, _ model.ServiceAddress) bool { return strings.HasPrefix(tag, virtualTag) })
+			return m
 		}
 	}
-	return c
+	return m
 }
 
 func nilIfEmpty[T any](l []T) []T {

@@ -16,8 +16,11 @@ import (
 const (
 	DefaultSyncInterval        = time.Minute
 	DefaultCheckUpdateInterval = 5 * time.Minute
-	// coalesce is how long changes are gathered before they are written.
-	coalesce = 5 * time.Millisecond
+	// coalesceMin and coalesceMax bound how long changes are gathered before they are written: on a host with
+	// much on it a multiple of what looking for them costs, so that busy checks cannot keep a core busy.
+	coalesceMin  = 5 * time.Millisecond
+	coalesceMax  = 40 * time.Millisecond
+	coalesceCost = 4
 	// retryMin and retryMax bound the pause after a failure; it doubles from one to the next.
 	retryMin = 100 * time.Millisecond
 	retryMax = 15 * time.Second
@@ -65,6 +68,8 @@ type Syncer struct {
 	// refused are the records whose write was refused; they are tried again when they changed, or with the next
 	// full sync.
 	refused map[any]bool
+	// cost is how long the last comparison took.
+	cost time.Duration
 }
 
 // NewSyncer makes a Syncer; Run starts it.
@@ -121,7 +126,7 @@ func (s *Syncer) Run(ctx context.Context) {
 			return
 		case <-again:
 		case <-changed:
-			if !sleep(ctx, coalesce) {
+			if !sleep(ctx, min(max(coalesceMin, coalesceCost*s.cost), coalesceMax)) {
 				return
 			}
 		case <-s.wake:
@@ -162,7 +167,9 @@ func (s *Syncer) sync(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 	}
-	plan := Diff(s.desired(), s.remote, time.Now())
+	began := time.Now()
+	plan := Diff(s.desired(), s.remote, began)
+	s.cost = time.Since(began)
 	for id, tags := range plan.Tags {
 		s.o.State.AdoptTags(id, tags)
 	}
