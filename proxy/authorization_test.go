@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lictor-mesh/lictor/proxy"
 	"github.com/lictor-mesh/lictor/proxy/identity"
 	"github.com/lictor-mesh/lictor/proxy/internal/meshtest"
 	"github.com/lictor-mesh/lictor/proxy/rbac"
@@ -126,9 +127,9 @@ func TestPublicPortRefusesWhoIsNotInTheMesh(t *testing.T) {
 			t.Errorf("%s: got through", name)
 		}
 	}
-	if n := p.db.counter("lictor_proxy_connections_failed_total", "handshake"); n != 4 {
-		t.Errorf("failed_total is %v, want 4", n)
-	}
+	eventually(t, "each is counted", func() bool {
+		return p.db.counter("lictor_proxy_connections_failed_total", "handshake") == 4
+	})
 }
 
 func mustPair(t *testing.T, ca *meshtest.CA, uris ...string) tls.Certificate {
@@ -164,9 +165,9 @@ func TestClientRefusesAnotherServiceAndAnotherTrustDomain(t *testing.T) {
 		if answer, err := tryAsk(upstream, "secret"); err == nil {
 			t.Errorf("%s: got %q", name, answer)
 		}
-		if n := web.counter("lictor_proxy_upstream_failures_total", "db", "handshake"); n != 1 {
-			t.Errorf("%s: upstream_failures_total is %v, want 1", name, n)
-		}
+		eventually(t, name+" is counted", func() bool {
+			return web.counter("lictor_proxy_upstream_failures_total", "db", "handshake") == 1
+		})
 	}
 }
 
@@ -191,4 +192,47 @@ func TestGarbageOnListenersDisturbsNothing(t *testing.T) {
 	}
 	held.must("after")
 	dial(t, p.upstream).must("new")
+}
+
+func TestSilentStrangerIsCutOffAtTheDeadline(t *testing.T) {
+	ca := meshtest.NewCA(t, "a.consul")
+	s := startSidecar(t, ca, "db", func(c *proxy.Config) {
+		c.Timing.Handshake = 50 * time.Millisecond
+		c.Limits.HandshakesPerIP = 1
+	})
+	public := freeAddr(t)
+	s.public(public, lineApp(t, "db1"))
+	s.up()
+	first := make(chan error, 1)
+	silent := dial(t, public)
+	go func() { first <- silent.ends() }()
+	eventually(t, "a second handshake is one too many", func() bool {
+		_ = outcome(public)
+		return s.counter("lictor_proxy_connections_failed_total", "limit") > 0
+	})
+	if err := <-first; !isReset(err) {
+		t.Errorf("ended with %v, want a reset", err)
+	}
+	eventually(t, "there is room again", func() bool {
+		_, err := stranger(t, public, ca.Identity(t, "web"))
+		return err == nil
+	})
+}
+
+func TestListedCallersAreDecidedAnew(t *testing.T) {
+	only := func(ca *meshtest.CA, service string) rbac.Rules {
+		return rbac.Rules{Policies: []rbac.Policy{{Name: "callers", Principals: []rbac.Principal{rbac.Exact(ca.ID(service))}}}}
+	}
+	app := lineApp(t, "db1")
+	p := startPair(t, app)
+	held := dial(t, p.upstream)
+	held.must("x")
+	p.db.public(p.public, app, only(p.ca, "web"))
+	p.db.push()
+	held.must("y")
+	p.db.public(p.public, app, only(p.ca, "api"))
+	p.db.push()
+	if err := held.ends(); !isReset(err) {
+		t.Errorf("ended with %v, want a reset", err)
+	}
 }

@@ -79,7 +79,7 @@ func (l *listener) update(res *resource.Listener) {
 	}
 	spec := &listenerSpec{res: res, auth: rbac.NewAuthorizer(res.Authorization)}
 	if res.TLS != nil {
-		spec.server = tunnel.NewServer(l.p.trust.credentials(res.TLS.Credentials), res.TLS.Callers, res.TLS.ALPN, l.admit)
+		spec.server = tunnel.NewServer(l.p.trust.credentials(res.TLS.Credentials), res.TLS.ALPN, l.admit)
 	}
 	type loss struct {
 		link     *link

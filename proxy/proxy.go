@@ -78,7 +78,7 @@ func New(cfg Config) (*Proxy, error) {
 		ready: make(chan struct{}), drained: make(chan struct{}), clusters: make(map[string]*cluster),
 		listeners: make(map[string]*listener), retired: make(map[*listener]struct{}),
 		problems: make(map[string]string), waiting: "no configuration yet"}
-	p.denials.seen = make(map[[3]string]bool)
+	p.denials.seen = make(map[[3]string]*limiter)
 	if cfg.AdminAddr != "" {
 		admin, err := net.Listen("tcp", cfg.AdminAddr)
 		if err != nil {
@@ -116,9 +116,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.stop()
 	case <-p.life.Done():
 	}
-	for _, l := range p.everyListener() {
-		l.close()
-	}
+	p.closeListeners(true)
+	p.closeListeners(false)
 	p.cutAll()
 	p.running.Wait()
 	return nil
@@ -188,19 +187,22 @@ func isDenied(err error) bool { return errors.Is(err, errDenied) }
 // denialLabels bounds the series of denials: sources are as many as the mesh has services.
 type denialLabels struct {
 	mu   sync.Mutex
-	seen map[[3]string]bool
+	seen map[[3]string]*limiter
 }
 
 const maxDenialSeries = 1000
 
-func (d *denialLabels) bounded(labels [3]string) [3]string {
+// bounded returns the labels to count with, and what paces their log lines.
+func (d *denialLabels) bounded(labels [3]string) ([3]string, *limiter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.seen[labels] && len(d.seen) >= maxDenialSeries {
-		return [3]string{"other", labels[1], "other"}
+	if d.seen[labels] == nil && len(d.seen) >= maxDenialSeries {
+		labels = [3]string{"other", labels[1], "other"}
 	}
-	d.seen[labels] = true
-	return labels
+	if d.seen[labels] == nil {
+		d.seen[labels] = &limiter{}
+	}
+	return labels, d.seen[labels]
 }
 
 // policyName is what a decision is logged as: nothing matching is a decision by default.
@@ -217,7 +219,10 @@ func (p *Proxy) denied(l *listener, peer identity.ID, d rbac.Decision, what stri
 	if source == "" {
 		source = string(peer)
 	}
-	labels := p.denials.bounded([3]string{source, string(p.service), policyName(d)})
+	labels, pace := p.denials.bounded([3]string{source, string(p.service), policyName(d)})
 	p.metrics.denied.WithLabelValues(labels[:]...).Inc()
-	p.log.Warn(what, "source", source, "destination", p.service, "intention", policyName(d), "source_id", peer, "listener", l.name)
+	if n, ok := pace.allow(time.Now()); ok {
+		p.log.Warn(what, "source", source, "destination", p.service, "intention", policyName(d), "source_id", peer,
+			"listener", l.name, "suppressed", n)
+	}
 }

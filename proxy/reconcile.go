@@ -63,7 +63,8 @@ func (p *Proxy) apply(state *resource.State) {
 func (p *Proxy) retry() {
 	p.mu.Lock()
 	if p.state != nil && len(p.problems) > 0 {
-		p.reconcileListeners(p.state)
+		// The state is the one that was applied: this opens listeners, and closes none.
+		_ = p.reconcileListeners(p.state)
 	}
 	for l := range p.retired {
 		l.mu.Lock()

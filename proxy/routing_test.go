@@ -1,7 +1,9 @@
 package proxy_test
 
 import (
+	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -213,4 +215,49 @@ func TestWaitsForLateCertificates(t *testing.T) {
 	})
 	s.state.Secrets["leaf"] = leaf
 	s.up()
+}
+
+func TestUnixSocketsOnBothEnds(t *testing.T) {
+	dir := t.TempDir()
+	app, err := net.Listen("unix", dir+"/app.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = app.Close() }()
+	go func() {
+		for {
+			c, err := app.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
+		}
+	}()
+	ca := meshtest.NewCA(t, "a.consul")
+	db, public := startSidecar(t, ca, "db", nil), freeAddr(t)
+	db.public(public, app.Addr())
+	db.state.Clusters["local_app"].Static[0].Address.Network = "unix"
+	db.up()
+	web := startSidecar(t, ca, "web", nil)
+	web.upstream("127.0.0.1:1", "db", public)
+	l := *web.state.Listeners["db:127.0.0.1:1"]
+	delete(web.state.Listeners, l.Name)
+	l.Name, l.Address, l.SocketMode = "db:sock", balance.Address{Network: "unix", Text: dir + "/db.sock"}, 0o600
+	web.state.Listeners[l.Name] = &l
+	web.up()
+	if s, err := os.Stat(l.Address.Text); err != nil || s.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v", s.Mode(), err)
+	}
+	c, err := net.Dial("unix", l.Address.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, "there and back"); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.UnixConn).CloseWrite()
+	got, err := io.ReadAll(c)
+	if err != nil || string(got) != "there and back" {
+		t.Errorf("%q, %v", got, err)
+	}
 }

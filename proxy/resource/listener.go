@@ -43,7 +43,7 @@ func (l *Listener) decode(m *listenerv3.Listener) (err error) {
 	if err := only(chain, "filters", "transport_socket", "name", "transport_socket_connect_timeout"); err != nil {
 		return err
 	}
-	if l.TLS, err = decodeServerTLS(chain.GetTransportSocket()); err != nil {
+	if err := l.decodeServerTLS(chain.GetTransportSocket()); err != nil {
 		return err
 	}
 	inbound := m.GetTrafficDirection() == corev3.TrafficDirection_INBOUND

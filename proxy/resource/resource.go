@@ -78,8 +78,6 @@ type Credentials struct {
 // ServerTLS is how a public listener speaks TLS 1.3. A client certificate is always demanded.
 type ServerTLS struct {
 	Credentials
-	// Callers narrows who may connect beyond the trust domain; empty is everybody in it.
-	Callers []rbac.Principal
 	// ALPN is what peers are offered that do not speak the native protocol.
 	ALPN []string
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lictor-mesh/lictor/model/fault"
 	"github.com/lictor-mesh/lictor/proxy/identity"
+	"github.com/lictor-mesh/lictor/proxy/rbac"
 )
 
 // DecodeSecret reads an SDS resource: a certificate with its key, or a set of roots.
@@ -65,35 +66,43 @@ func inline(m *corev3.DataSource) ([]byte, error) {
 	return nil, fault.New(fault.Invalid, "the data must be inline")
 }
 
-// decodeServerTLS reads the transport socket of a listener. Nil is no TLS.
-func decodeServerTLS(m *corev3.TransportSocket) (*ServerTLS, error) {
+// callersPolicy names the policy that stands for the peers which a listener's TLS context lists.
+const callersPolicy = "match_typed_subject_alt_names"
+
+// decodeServerTLS reads the transport socket of a listener. Nil is no TLS. If the context lists the peers that it
+// takes, they are a filter like any other, so that open connections are decided anew when the list changes.
+func (l *Listener) decodeServerTLS(m *corev3.TransportSocket) error {
 	if m == nil {
-		return nil, nil
+		return nil
 	}
 	var ctx tlsv3.DownstreamTlsContext
 	if err := unpack(m.GetTypedConfig(), &ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := only(&ctx, "common_tls_context", "require_client_certificate", "disable_stateless_session_resumption",
 		"disable_stateful_session_resumption"); err != nil {
-		return nil, err
+		return err
 	}
 	if !ctx.GetRequireClientCertificate().GetValue() {
-		return nil, fault.New(fault.Invalid, "a TLS listener must require client certificates")
+		return fault.New(fault.Invalid, "a TLS listener must require client certificates")
 	}
 	credentials, names, err := decodeCommonTLS(ctx.GetCommonTlsContext())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t := &ServerTLS{Credentials: credentials, ALPN: ctx.GetCommonTlsContext().GetAlpnProtocols()}
+	l.TLS = &ServerTLS{Credentials: credentials, ALPN: ctx.GetCommonTlsContext().GetAlpnProtocols()}
+	callers := rbac.Policy{Name: callersPolicy}
 	for _, n := range names {
 		p, err := decodeMatcher(n)
 		if err != nil {
-			return nil, in(err, "match_typed_subject_alt_names")
+			return in(err, "match_typed_subject_alt_names")
 		}
-		t.Callers = append(t.Callers, p)
+		callers.Principals = append(callers.Principals, p)
 	}
-	return t, nil
+	if len(callers.Principals) > 0 {
+		l.Authorization = append(l.Authorization, rbac.Rules{Action: rbac.Allow, Policies: []rbac.Policy{callers}})
+	}
+	return nil
 }
 
 // decodeClientTLS reads the transport socket of a cluster. Nil is no TLS.

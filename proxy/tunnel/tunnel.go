@@ -21,7 +21,6 @@ import (
 	"github.com/lictor-mesh/lictor/model/fault"
 	"github.com/lictor-mesh/lictor/proxy/carry"
 	"github.com/lictor-mesh/lictor/proxy/identity"
-	"github.com/lictor-mesh/lictor/proxy/rbac"
 )
 
 // Native is the ALPN of this version.
@@ -87,17 +86,15 @@ func notYet() error {
 
 // Server accepts tunnels on a public listener.
 type Server struct {
-	creds   Credentials
-	callers []rbac.Principal
-	admit   func(identity.ID) error
-	config  *tls.Config
+	creds  Credentials
+	admit  func(identity.ID) error
+	config *tls.Config
 }
 
-// NewServer makes the server side. callers narrows who is let in, empty is everybody of the trust domain. admit is
-// asked during the handshake about peers that are not native; of native ones the caller of Handshake decides, so that
-// they can be told why. alpn is what other peers may negotiate.
-func NewServer(creds Credentials, callers []rbac.Principal, alpn []string, admit func(identity.ID) error) *Server {
-	s := &Server{creds: creds, callers: callers, admit: admit}
+// NewServer makes the server side. admit is asked during the handshake about peers that are not native; of native ones
+// the caller of Handshake decides, so that they can be told why. alpn is what other peers may negotiate.
+func NewServer(creds Credentials, alpn []string, admit func(identity.ID) error) *Server {
+	s := &Server{creds: creds, admit: admit}
 	variant := func(protocols ...string) *tls.Config {
 		c := base(serverCurves())
 		c.ClientAuth = tls.RequireAnyClientCert // the chain is verified in VerifyConnection, against the current roots
@@ -126,9 +123,6 @@ func (s *Server) verifyConnection(state tls.ConnectionState) error {
 	id, err := s.creds.verify(state.PeerCertificates, x509.ExtKeyUsageClientAuth)
 	if err != nil {
 		return err
-	}
-	if len(s.callers) > 0 && !rbac.Any(s.callers...).Matches(string(id)) {
-		return fault.New(fault.Permission, "the peer %q is not among the callers of this listener", id)
 	}
 	if state.NegotiatedProtocol == Native {
 		return nil

@@ -10,7 +10,8 @@ import (
 // Code is what a native server answers to a caller.
 type Code uint8
 
-// The codes travel as one byte: append, never renumber.
+// The codes travel as one byte: append, never renumber. A client takes a code that it does not know for a refusal by
+// this one instance.
 const (
 	// Accepted: the application was reached, and everything that follows on the connection is its own.
 	Accepted Code = iota
@@ -18,15 +19,11 @@ const (
 	Denied
 	// Unreachable: the local application does not take connections.
 	Unreachable
-	// Leaving: the proxy is draining.
-	Leaving
-	// Overloaded: the listener has as many connections as it may.
-	Overloaded
 )
 
 // String names the code for logs and metrics.
 func (c Code) String() string {
-	names := [...]string{"accepted", "denied", "unreachable", "leaving", "overloaded"}
+	names := [...]string{"accepted", "denied", "unreachable"}
 	if int(c) < len(names) {
 		return names[c]
 	}
