@@ -21,7 +21,9 @@ const maxRedirects = 5
 const maxBody = 1 << 20
 
 type httpProbe struct {
-	def    *model.CheckDefinition
+	def *model.CheckDefinition
+	// shown is the URL without a password: outputs are seen by all who may read the catalog.
+	shown  string
 	client *http.Client
 	limit  int
 }
@@ -34,8 +36,11 @@ func newHTTP(s Spec, env *Env) (Check, error) {
 	if err != nil || (target.Scheme != "http" && target.Scheme != "https") || target.Host == "" {
 		return nil, fault.New(fault.BadRequest, "Invalid check: HTTP %q is not an http or https URL", d.HTTP)
 	}
-	// The server name is set only when asked for: otherwise it follows the host of each hop.
-	return every(s, env, &httpProbe{def: d, client: httpClient(d, env, target), limit: env.outputLimit(d)}, DefaultTimeout), nil
+	p := &httpProbe{def: d, shown: d.HTTP, client: httpClient(d, env, target), limit: env.outputLimit(d)}
+	if target.User != nil {
+		p.shown = target.Redacted()
+	}
+	return every(s, env, p, DefaultTimeout), nil
 }
 
 func httpClient(d *model.CheckDefinition, env *Env, target *url.URL) *http.Client {
@@ -44,6 +49,7 @@ func httpClient(d *model.CheckDefinition, env *Env, target *url.URL) *http.Clien
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				return env.dial(ctx, network, addr)
 			},
+			// The server name follows the host of each hop unless the definition sets it.
 			TLSClientConfig:        env.tlsConfig(d, ""),
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -96,7 +102,7 @@ func (p *httpProbe) Probe(ctx context.Context) Result {
 	if _, err := io.Copy(&body, io.LimitReader(resp.Body, maxBody)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return critical(timedOut(ctx, err))
 	}
-	text := fmt.Sprintf("HTTP %s %s: %s Output: %s", method, p.def.HTTP, resp.Status, &body)
+	text := fmt.Sprintf("HTTP %s %s: %s Output: %s", method, p.shown, resp.Status, &body)
 	return Result{Status: httpStatus(resp.StatusCode), Output: text}
 }
 

@@ -75,6 +75,17 @@ func TestHTTPSendsWhatTheDefinitionSays(t *testing.T) {
 	}
 }
 
+func TestPasswordsInURLsAreNotShown(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(backend))
+	defer s.Close()
+	addr := s.Listener.Addr().String()
+	for _, at := range []string{addr + "/200", closedPort(t) + "/"} {
+		if r := once(t, testEnv(), model.CheckDefinition{HTTP: "http://me:hush@" + at}); strings.Contains(r.Output, "hush") {
+			t.Errorf("got %q", r.Output)
+		}
+	}
+}
+
 func TestRedirectToMetadataIsRefused(t *testing.T) {
 	s := httptest.NewServer(http.RedirectHandler("http://169.254.169.254/latest/meta-data/", http.StatusFound))
 	defer s.Close()
