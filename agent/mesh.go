@@ -133,12 +133,25 @@ func (m *mesh) settle(ctx context.Context, id model.ServiceID) {
 			return
 		case <-tick.C:
 		}
-		health := m.agent.local.Health(id)
-		if health == nil || health.Status == model.StatusPassing {
+		if m.settled(id) {
 			return
 		}
 		if err := m.agent.local.KickService(id); err != nil {
 			return
 		}
 	}
+}
+
+// settled tells whether what the sidecar's own checks ask for is there; an alias says how the service fares.
+func (m *mesh) settled(id model.ServiceID) bool {
+	health := m.agent.local.Health(id)
+	if health == nil {
+		return true
+	}
+	for _, c := range health.Checks {
+		if c.ServiceID == id && c.Type != "alias" && c.Status != model.StatusPassing {
+			return false
+		}
+	}
+	return true
 }

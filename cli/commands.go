@@ -3,6 +3,7 @@ package cli
 // commands is the list of all commands, in the order in which the overview shows them.
 func commands(sh *shell) []*command {
 	return []*command{
+		agentCommand(sh),
 		catalogGroup(sh),
 		catalogDatacenters(sh),
 		catalogNodes(sh),
@@ -11,6 +12,8 @@ func commands(sh *shell) []*command {
 		connectEnvoy(sh),
 		pipeBootstrap(sh),
 		connectProxy(sh),
+		demoCommand(sh),
+		demoService(sh),
 		forceLeave(sh),
 		info(sh),
 		intentionGroup(sh),

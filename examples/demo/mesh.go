@@ -124,14 +124,14 @@ func (m *Mesh) StartAgent(ctx context.Context, leafTTL string) error {
 func (m *Mesh) startApp(i int) error {
 	name := instances[i]
 	kind := strings.TrimRight(name, "-12")
-	args := []string{"demo", "service", kind, "-listen", loopback(m.layout.port(i)), "-name", name}
+	args := []string{"demo", "service", "-listen", loopback(m.layout.port(i)), "-name", name}
 	switch kind {
 	case "web":
 		args = append(args, "-upstream", loopback(m.layout.WebToAPI))
 	case "api":
 		args = append(args, "-upstream", loopback(m.layout.APIToDB))
 	}
-	_, err := m.start("app-"+name, args...)
+	_, err := m.start("app-"+name, append(args, kind)...)
 	return err
 }
 

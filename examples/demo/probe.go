@@ -203,7 +203,7 @@ func (m *Mesh) denialIsNamed(ctx context.Context) (string, error) {
 }
 
 func namesDenial(line string) bool {
-	for _, word := range []string{"deni", "web", "api", "web->api"} {
+	for _, word := range []string{"deni", "web", "api", "web=>api"} {
 		if !strings.Contains(line, word) {
 			return false
 		}
