@@ -43,11 +43,12 @@ func TestLocalChangesAreWrittenWithinFiftyMilliseconds(t *testing.T) {
 				t.Errorf("after %v the catalog has %v", time.Since(began), c.svcs)
 			}
 		})
-		reads := c.writes
+		var before int
+		c.with(func() { before = c.writes })
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		c.with(func() {
-			if c.writes != reads {
+			if c.writes != before {
 				t.Errorf("wrote although nothing changed: %v", c.log)
 			}
 		})
@@ -141,10 +142,10 @@ func TestAnUnknownOutcomeIsReadAgain(t *testing.T) {
 
 func TestWhatIsRefusedDoesNotKeepTheOthers(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, c *catalog) {
-		tries := 0
+		var tries atomic.Int64
 		c.fail = func(what string) error {
 			if strings.Contains(what, "bad") {
-				tries++
+				tries.Add(1)
 				return fault.New(fault.Permission, "Permission denied")
 			}
 			return nil
@@ -159,24 +160,24 @@ func TestWhatIsRefusedDoesNotKeepTheOthers(t *testing.T) {
 		if c.service("good") == nil || c.check("good-check") == nil || c.service("bad") != nil {
 			t.Errorf("written: %v", c.log)
 		}
-		before := tries
+		before := tries.Load()
 		if err := h.UpdateTTL("good-check", model.StatusPassing, ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if tries != before {
+		if tries.Load() != before {
 			t.Error("tried again although it did not change")
 		}
 		register(t, h.State, `{"Name":"bad","Port":2}`)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if tries != before+1 {
-			t.Errorf("tried %d times after it changed", tries-before)
+		if tries.Load() != before+1 {
+			t.Errorf("tried %d times after it changed", tries.Load()-before)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if tries == before+1 {
+		if tries.Load() == before+1 {
 			t.Error("not tried again with the full sync")
 		}
 	})
