@@ -351,3 +351,6 @@ func addrPort(host string, port int) netip.AddrPort {
 	}
 	return netip.AddrPortFrom(ip, uint16(port))
 }
+
+// NodeID is the identity of this host.
+func (a *Agent) NodeID() model.NodeID { return a.nodeID }

@@ -76,7 +76,6 @@ func (l *life) run(ctx context.Context) error {
 }
 
 func (l *life) startChild() error {
-	l.log.Info("proxy is ready")
 	if len(l.argv) == 0 {
 		return nil
 	}

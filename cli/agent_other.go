@@ -1,0 +1,8 @@
+//go:build !unix
+
+package cli
+
+import "os"
+
+// reloadSignals adds nothing: this system has no signal that asks for a reload.
+func reloadSignals(others ...os.Signal) []os.Signal { return others }
