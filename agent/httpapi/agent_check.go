@@ -19,7 +19,7 @@ func (a *API) agentChecks(x *exchange) error {
 		list = maps.Clone(list)
 		maps.DeleteFunc(list, func(_ model.CheckID, c *model.Check) bool { return !keep(c) })
 	}
-	return x.json(a, appendMap(nil, list, appendAgentCheck))
+	return x.json(a, appendMap(nil, list, a.appendAgentCheck))
 }
 
 func (a *API) registerCheck(x *exchange) error {

@@ -68,6 +68,6 @@ func (a *API) appendLocalHealth(b []byte, h *local.ServiceHealth) []byte {
 	o.key("Service")
 	o.b = a.appendListed(o.b, h.Service)
 	o.key("Checks")
-	o.b = appendList(o.b, h.Checks, appendLocalHealthCheck)
+	o.b = appendList(o.b, h.Checks, a.appendLocalHealthCheck)
 	return o.end()
 }

@@ -35,10 +35,10 @@ func appendCheck(b []byte, c *model.Check, definition bool) []byte {
 
 func appendCatalogCheck(b []byte, c *model.Check) []byte { return appendCheck(b, c, true) }
 
-func appendAgentCheck(b []byte, c *model.Check) []byte {
+// appendAgentCheck appends a check of this agent, whose own record has neither node nor index.
+func (a *API) appendAgentCheck(b []byte, c *model.Check) []byte {
 	local := *c
-	// The agent's own record has no index yet.
-	local.RaftIndexes = model.RaftIndexes{}
+	local.Node, local.RaftIndexes = a.Node, model.RaftIndexes{}
 	return appendCheck(b, &local, false)
 }
 
@@ -84,9 +84,9 @@ const localHealthDefinition = `{"Interval":"0s","Timeout":"0s","DeregisterCritic
 	`"Method":"","Body":"","TLSServerName":"","TLSSkipVerify":false,"TCP":"","TCPUseTLS":false,"UDP":"","GRPC":"","OSService":"","GRPCUseTLS":false}`
 
 // appendLocalHealthCheck appends a check as agent/health shows it.
-func appendLocalHealthCheck(b []byte, c *model.Check) []byte {
+func (a *API) appendLocalHealthCheck(b []byte, c *model.Check) []byte {
 	o := beginObject(b)
-	o.text("Node", string(c.Node))
+	o.text("Node", string(a.Node))
 	o.text("CheckID", string(c.CheckID))
 	o.text("Name", c.Name)
 	o.text("Status", string(c.Status))
