@@ -3,9 +3,11 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -149,5 +151,108 @@ func TestSignalsEndTheAgentWithTheRecordedCodes(t *testing.T) {
 				t.Errorf("exit code %d, want %d", got, c.want)
 			}
 		})
+	}
+}
+
+func TestReloadSaysWhatItDidAndABadFileChangesNothing(t *testing.T) {
+	file := t.TempDir() + "/agent.hcl"
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`service { name = "one" port = 1 }`)
+	addr, _ := startAgent(t, "-config-file="+file)
+	env := map[string]string{"CONSUL_HTTP_ADDR": addr}
+	reloads := func(code int, out *string, want ...string) {
+		t.Helper()
+		got := runLine([]string{"lictor", "reload"}, env)
+		*out = got.stdout + got.stderr
+		if got.code != code {
+			t.Fatalf("exit code %d, want %d: %s", got.code, code, *out)
+		}
+		for _, w := range want {
+			if !strings.Contains(*out, w) {
+				t.Errorf("%q is not in %q", w, *out)
+			}
+		}
+	}
+	registered := func(name string) bool {
+		return runLine([]string{"lictor", "services", "deregister", "-id=" + name}, env).code == 0
+	}
+	var said string
+	write("service { name = \"two\" port = 2 }\ndatacenter = \"dc9\"\n")
+	reloads(0, &said, "Configuration reload triggered\n", "Applied: services\n", "Needs a restart: datacenter\n")
+	write("service { name = \"three\" prot = 3 }")
+	reloads(1, &said, "Error reloading: Unexpected response code: 500 (", "agent.hcl:1:", "prot")
+	if registered("one") || !registered("two") || registered("three") {
+		t.Error("the services are not those of the last good file")
+	}
+}
+
+// TestASidecarRunsItsCommandAgainstAnAgent is the whole way of "connect proxy -- CMD": registration by file, xDS,
+// ready, the command, the lease, the drain, the exit code.
+func TestASidecarRunsItsCommandAgainstAnAgent(t *testing.T) {
+	addr, _ := startAgent(t)
+	env := map[string]string{"CONSUL_HTTP_ADDR": addr}
+	admin := closedPort(t)
+	proxy := exec.Command("lictor", "connect", "proxy", "-sidecar-for=web", "-admin-addr="+admin, "--", "standin", "6")
+	proxy.Env = append(os.Environ(), "LICTOR_HTTP_ADDR="+addr)
+	out, err := proxy.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	proxy.Stderr = &log
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = proxy.Process.Kill() }()
+	lines := make(chan string, 100)
+	go func() {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			lines <- s.Text()
+		}
+		close(lines)
+	}()
+	printed := func(want string) {
+		t.Helper()
+		for deadline := time.After(patience); ; {
+			select {
+			case line, ok := <-lines:
+				if line == want {
+					return
+				}
+				if !ok {
+					t.Fatalf("ended without %q:\n%s", want, log.String())
+				}
+			case <-deadline:
+				t.Fatalf("%q was not printed", want)
+			}
+		}
+	}
+	// The proxy is first: it waits for its registration.
+	file := t.TempDir() + "/web.hcl"
+	if err := os.WriteFile(file, []byte(`service { name = "web" port = 1 connect { sidecar_service {} } }`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := runLine([]string{"lictor", "services", "register", file}, env); got.code != 0 {
+		t.Fatal(got.stderr)
+	}
+	printed("started")
+	if resp, err := http.Get("http://" + admin + "/ready"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("/ready: %v, %v", resp, err)
+	}
+	if err := proxy.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	printed("terminated")
+	for range lines {
+	}
+	if err := proxy.Wait(); proxy.ProcessState.ExitCode() != 6 {
+		t.Errorf("ended with %v, want the command's exit code 6\n%s", err, log.String())
+	}
+	if !strings.Contains(log.String(), "no subscriber has this proxy among its endpoints any longer") {
+		t.Errorf("the proxy did not leave the healthy set before it ended:\n%s", log.String())
 	}
 }

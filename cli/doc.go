@@ -5,6 +5,8 @@
 // parts of Lictor in this process. Names, flags, columns, messages and exit codes follow Consul 1.21, because scripts
 // depend on them. Results go to stdout, errors to stderr as one line, with the fix on a second line ("Hint: ...").
 //
-// The list in commands.go is written out; nothing registers itself. Commands take their streams, environment and name
+// The list in commands.go is written out; nothing registers itself. There are as many files as commands, and few more:
+// what the commands share is command.go, client.go and report.go; what a proxy's process does beside the data plane
+// itself (package proxy) is in proxy_*.go, child*.go and standalone*.go. Commands take their streams, environment and name
 // from a shell value and never touch os.Stdout or os.Getenv themselves.
 package cli
