@@ -254,3 +254,28 @@ func TestAdminAddressShowsStateAndDrains(t *testing.T) {
 		t.Error("does not end")
 	}
 }
+
+func TestRestingConnectionToADepartedEndpointIsEnded(t *testing.T) {
+	two := startTwo(t, [2]net.Addr{lineApp(t, "db1"), lineApp(t, "db2")}, func(c *proxy.Config) {
+		c.Timing.Quiet = 20 * time.Millisecond
+	})
+	var to [2]*caller
+	for to[0] == nil || to[1] == nil {
+		c := dial(t, two.upstream)
+		to[c.must("x")[2]-'1'] = c
+	}
+	two.web.endpoints("db", two.public[1])
+	two.web.push()
+	if err := to[0].ends(); err != nil {
+		t.Errorf("ended with %v, want an orderly end", err)
+	}
+	to[1].must("the other one stays")
+	// Without another endpoint there is nowhere better to go.
+	two.web.endpoints("db")
+	two.web.push()
+	eventually(t, "the state is in force", func() bool { _, err := tryAsk(two.upstream, "x"); return err != nil })
+	for range 10 {
+		to[1].must("still")
+		time.Sleep(20 * time.Millisecond) // rests, for longer than the quiet time
+	}
+}
