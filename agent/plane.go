@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"net"
 
 	"github.com/lictor-mesh/lictor/agent/config"
 	"github.com/lictor-mesh/lictor/agent/httpapi"
@@ -11,6 +12,7 @@ import (
 	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
+	"github.com/lictor-mesh/lictor/rpc"
 )
 
 // plane is the control plane as an agent sees it: its own server, or servers elsewhere.
@@ -41,7 +43,8 @@ type serverPlane struct {
 	*controlplane.Server
 	datacenter string
 	changed    chan struct{}
-	run        func(ctx context.Context) error
+	rpc        *rpc.Server
+	listener   net.Listener
 }
 
 // Read implements httpapi.ControlPlane.
@@ -60,34 +63,20 @@ func (p *serverPlane) ConfigureCA(ctx context.Context, req model.Request, provid
 
 // Leader implements httpapi.ControlPlane.
 func (p *serverPlane) Leader(_ context.Context, req model.Request) (string, error) {
-	if err := p.here(req); err != nil {
+	s, err := p.Status(req)
+	if err != nil {
 		return "", err
 	}
-	_, address := p.Consensus().Leader()
-	return string(address), nil
+	return s.Leader, nil
 }
 
 // Peers implements httpapi.ControlPlane.
 func (p *serverPlane) Peers(_ context.Context, req model.Request) ([]string, error) {
-	if err := p.here(req); err != nil {
-		return nil, err
-	}
-	servers, err := p.Consensus().Peers()
+	s, err := p.Status(req)
 	if err != nil {
 		return nil, err
 	}
-	peers := make([]string, len(servers))
-	for i, s := range servers {
-		peers[i] = string(s.Address)
-	}
-	return peers, nil
-}
-
-func (p *serverPlane) here(req model.Request) error {
-	if req.Datacenter != "" && req.Datacenter != p.datacenter {
-		return fault.New(fault.NoPath, "No path to datacenter")
-	}
-	return nil
+	return s.Peers, nil
 }
 
 // Datacenters implements httpapi.ControlPlane.
@@ -115,9 +104,6 @@ func (p *serverPlane) Stats() map[string]map[string]string {
 	}
 	return map[string]map[string]string{"consul": section, "raft": node.Stats()}
 }
-
-// Run implements plane.
-func (p *serverPlane) Run(ctx context.Context) error { return p.run(ctx) }
 
 // catalog is the catalog as the syncer of a node needs it.
 type catalog struct {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/hashicorp/raft"
@@ -8,7 +9,8 @@ import (
 	"github.com/lictor-mesh/lictor/agent/config"
 	"github.com/lictor-mesh/lictor/controlplane"
 	"github.com/lictor-mesh/lictor/controlplane/consensus"
-	"github.com/lictor-mesh/lictor/model/fault"
+	"github.com/lictor-mesh/lictor/netlimit"
+	"github.com/lictor-mesh/lictor/rpc"
 )
 
 // newServerPlane opens this agent's own server.
@@ -31,11 +33,31 @@ func (a *Agent) newServerPlane(c *config.Config) (plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Server, p.run = server, server.Run
+	p.Server = server
+	p.rpc = rpc.NewServer(rpc.ServerConfig{
+		Handler: server.Handler(), Calls: server.Calls(), Leader: func() string { _, l := server.Consensus().Leader(); return string(l) },
+		Limits:           netlimit.Limits{PerIP: c.Limits.RPCMaxConnsPerClient},
+		HandshakeTimeout: c.Limits.RPCHandshakeTimeout, Logger: a.log.Named("rpc"),
+	})
+	p.listener = a.sockets.rpc[0]
 	return p, nil
 }
 
-// newRemotePlane opens the way to the servers.
-func (a *Agent) newRemotePlane(*config.Config) (plane, error) {
-	return nil, fault.New(fault.Disabled, "client agents are not built yet")
+// Run implements plane.
+func (p *serverPlane) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- p.rpc.Serve(p.listener) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	worked := make(chan error, 1)
+	go func() { worked <- p.Server.Run(ctx) }()
+	var err error
+	select {
+	case err = <-served:
+		cancel()
+		<-worked
+	case err = <-worked:
+	}
+	p.rpc.Stop(drainWait)
+	return err
 }

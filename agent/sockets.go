@@ -86,9 +86,7 @@ func (a *Agent) listen(c *config.Config) (s *sockets, err error) {
 		if err != nil {
 			return s, err
 		}
-		s.rpc = append(s.rpc, netlimit.Wrap(l, netlimit.Config{
-			Name: "RPC", Option: "limits.rpc_max_conns_per_client", Logger: a.log.Named("listen"),
-			Limits: netlimit.Limits{Total: maxConns, PerIP: c.Limits.RPCMaxConnsPerClient, FirstByte: c.Limits.RPCHandshakeTimeout}}))
+		s.rpc = append(s.rpc, l) // the RPC server puts it under limits
 	}
 	return s, nil
 }
@@ -202,3 +200,6 @@ func firstAddr(list []net.Listener) net.Addr {
 	}
 	return list[0].Addr()
 }
+
+// SerfPort is where the LAN pool listens.
+func (a *Agent) SerfPort() int { return a.pool.Port() }

@@ -126,11 +126,33 @@ func (s *Server) Read(ctx context.Context, req model.Request, q view.Query) (*vi
 	if err != nil {
 		return nil, meta, err
 	}
-	meta.Index = r.Index()
-	meta.LastContact = max(s.node.LastContact(time.Now()), 0)
+	return r, s.meta(r, req.Read.Mode), nil
+}
+
+// meta describes a result of this server's.
+func (s *Server) meta(r *view.Result, mode model.Consistency) model.ReadMeta {
 	_, leader := s.node.Leader()
-	meta.KnownLeader = leader != ""
-	return r, meta, nil
+	return model.ReadMeta{
+		Index: r.Index(), LastContact: max(s.node.LastContact(s.now()), 0), KnownLeader: leader != "", Mode: mode,
+	}
+}
+
+func (*Server) now() time.Time { return time.Now() }
+
+// awaitCaughtUp returns once this server has heard of a leader, and its state is not that of before a restart.
+func (s *Server) awaitCaughtUp(ctx context.Context) error {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if _, leader := s.node.Leader(); leader != "" && s.node.CaughtUp() {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // wait bounds the wait of a blocking read, with jitter of up to a sixteenth so that polls spread.
@@ -179,7 +201,7 @@ func (s *Server) Apply(ctx context.Context, req model.Request, c command.Command
 	if err := c.Validate(); err != nil {
 		return command.Outcome{}, err
 	}
-	e, err := command.Wrap(c, requestID(), time.Now())
+	e, err := command.Wrap(c, requestID(), s.now())
 	if err != nil {
 		return command.Outcome{}, fault.New(fault.Internal, "encoding a command: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lictor-mesh/lictor/controlplane/state"
 	"github.com/lictor-mesh/lictor/model"
+	"github.com/lictor-mesh/lictor/model/fault"
 )
 
 // Apply applies the commands of one log entry to the store, at the entry's index, and returns the outcome of
@@ -35,6 +36,19 @@ func Apply(store *state.Store, index model.Index, batch Batch) ([]Outcome, []sta
 		woken[t] = struct{}{}
 	}
 	return outcomes, slices.Collect(maps.Keys(woken)), nil
+}
+
+// Decode reads a command that came from elsewhere.
+func Decode(kind Kind, body []byte) (Command, error) {
+	cmd := fresh(kind)
+	if cmd == nil {
+		return nil, fault.New(fault.BadRequest, "command kind %d is unknown to this server", kind).
+			WithHint("upgrade the servers before the agents")
+	}
+	if _, err := cmd.UnmarshalMsg(body); err != nil {
+		return nil, fault.New(fault.BadRequest, "command kind %d does not decode: %w", kind, err)
+	}
+	return cmd, nil
 }
 
 func decode(e *Envelope) (Command, error) {

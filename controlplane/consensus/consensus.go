@@ -215,6 +215,9 @@ func (n *Node) LastContact(now time.Time) time.Duration {
 	return now.Sub(last)
 }
 
+// CaughtUp tells whether all that was committed when this server started, as far as it knows, is applied here.
+func (n *Node) CaughtUp() bool { return n.raft.AppliedIndex() >= n.raft.CommitIndex() }
+
 // Peers returns the servers of the current configuration.
 func (n *Node) Peers() ([]raft.Server, error) {
 	f := n.raft.GetConfiguration()

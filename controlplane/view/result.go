@@ -32,6 +32,10 @@ const maxMemos = 64
 // Index is the index of the result, at least 1.
 func (r *Result) Index() model.Index { return r.index }
 
+// Epoch counts the times that the state behind the result was replaced: results of different epochs are not in
+// the order of their indexes.
+func (r *Result) Epoch() uint64 { return r.epoch }
+
 // Memo returns what build makes of the result, built once for each key. Keys are comparable, and name the
 // rendering and the options that shape it.
 func (r *Result) Memo(key any, build func() any) any {
