@@ -188,6 +188,9 @@ func (s shape) key(st style, zip bool) memoKey {
 	return k
 }
 
+// rowsKey is the key of the rows of a shape, which come after the keys of whole renderings.
+func (s shape) rowsKey() memoKey { return 128 + memoKey(s) }
+
 // kept answers with a rendering of the whole result, made once for all who ask for it.
 func (x *exchange) kept(a *API, r *view.Result, s shape, render func() []byte) error {
 	body := r.Memo(s.key(x.style, false), func() any { return x.style.lay(render()) }).([]byte)

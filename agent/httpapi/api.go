@@ -153,6 +153,8 @@ type Config struct {
 	// Metrics is where the API registers its own metrics and Gatherer what agent/metrics shows.
 	Metrics  prometheus.Registerer
 	Gatherer prometheus.Gatherer
+	// MetricsPrefix is telemetry.metrics_prefix; empty is "consul".
+	MetricsPrefix string
 
 	Node       model.NodeName
 	Datacenter string
@@ -199,10 +201,13 @@ func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.MetricsPrefix == "" {
+		c.MetricsPrefix = "consul"
+	}
 	a := &API{Config: c, selectors: newSelectors()}
 	a.routes = newRouteTable(append(routes(), notYet()...))
 	a.headers = newFixedHeaders(&c)
 	a.zips.init()
-	a.metrics = newRequestMetrics(c.Metrics, a.routes)
+	a.metrics = newRequestMetrics(&c, a.routes)
 	return a
 }

@@ -91,17 +91,17 @@ func (a *API) health(x *exchange, connect bool) error {
 	if err != nil {
 		return err
 	}
-	all := *a.Reads.Health.Value(r)
+	rows := func() []*model.Instance { return instancesOf(*a.Reads.Health.Value(r)) }
 	wanted := both(both(onRow[*model.Instance](keep), x.ofNodeMeta()), x.ofTags())
 	switch {
 	case wanted == nil && passing:
-		return x.kept(a, r, shapeHealthPassing, func() []byte { return appendHealth(nil, all, isPassing) })
-	case wanted == nil:
-		return x.kept(a, r, shapeHealth, func() []byte { return appendHealth(nil, all, nil) })
+		return x.kept(a, r, shapeHealthPassing, func() []byte {
+			return appendSome(nil, r, shapeHealth, rows(), isPassing, appendHealthEntry)
+		})
 	case passing:
 		wanted = both(isPassing, wanted)
 	}
-	return x.json(a, appendHealth(nil, all, wanted))
+	return list(x, a, r, shapeHealth, rows, wanted, appendHealthEntry)
 }
 
 // passing reads ?passing: alone or a truth value.
@@ -124,21 +124,4 @@ func isPassing(i *model.Instance) bool {
 		}
 	}
 	return true
-}
-
-// appendHealth appends the instances that wanted, if given, wants.
-func appendHealth(b []byte, all []model.Instance, wanted func(*model.Instance) bool) []byte {
-	b = append(b, '[')
-	first := true
-	for n := range all {
-		if wanted != nil && !wanted(&all[n]) {
-			continue
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = appendHealthEntry(b, &all[n])
-	}
-	return append(b, ']')
 }

@@ -19,12 +19,12 @@ type requestMetrics struct {
 // newRequestMetrics makes the metric and its observers. api_http (summary, labels method and path) is the time
 // of a request from its header to its answer, in milliseconds as the compatible metric has it; path is
 // the endpoint's template.
-func newRequestMetrics(reg prometheus.Registerer, t *routeTable) requestMetrics {
+func newRequestMetrics(c *Config, t *routeTable) requestMetrics {
 	vec := prometheus.NewSummaryVec(prometheus.SummaryOpts{
-		Namespace: "consul", Name: "api_http", Help: "Time from a request's header to its answer, in milliseconds.",
+		Namespace: c.MetricsPrefix, Name: "api_http", Help: "Time from a request's header to its answer, in milliseconds.",
 	}, []string{"method", "path"})
-	if reg != nil {
-		reg.MustRegister(vec)
+	if c.Metrics != nil {
+		c.Metrics.MustRegister(vec)
 	}
 	m := requestMetrics{byRoute: make([]map[string]prometheus.Observer, len(t.list))}
 	for _, e := range t.list {

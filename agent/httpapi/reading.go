@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"slices"
+
 	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/model"
 )
@@ -66,13 +68,39 @@ func list[T any](x *exchange, a *API, r *view.Result, s shape, rows func() []T, 
 	if keep == nil {
 		return x.kept(a, r, s, func() []byte { return appendList(nil, rows(), each) })
 	}
-	var some []T
-	for _, row := range rows() {
-		if keep(row) {
-			some = append(some, row)
+	return x.json(a, appendSome(nil, r, s, rows(), keep, each))
+}
+
+// renderedRows are the rows of a result, rendered one after the other: row i ends at ends[i].
+type renderedRows struct {
+	all  []byte
+	ends []int
+}
+
+// appendSome appends the list of the rows that keep wants. Each row is rendered once per result, whoever asks for which
+// of them.
+func appendSome[T any](b []byte, r *view.Result, s shape, rows []T, keep func(T) bool, each func([]byte, T) []byte) []byte {
+	rendered := r.Memo(s.rowsKey(), func() any {
+		rr := &renderedRows{ends: make([]int, len(rows))}
+		for i, row := range rows {
+			rr.all = each(rr.all, row)
+			rr.ends[i] = len(rr.all)
 		}
+		return rr
+	}).(*renderedRows)
+	b = append(slices.Grow(b, len(rendered.all)+len(rendered.ends)+2), '[')
+	first, start := true, 0
+	for i, end := range rendered.ends {
+		if keep(rows[i]) {
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = append(b, rendered.all[start:end]...)
+		}
+		start = end
 	}
-	return x.json(a, appendList(nil, some, each))
+	return append(b, ']')
 }
 
 // both joins two conditions, either of which may be absent.

@@ -111,9 +111,11 @@ func (a *API) finish(x *exchange) {
 		}
 		a.Log.Error("a request handler failed; please report this", "method", x.r.Method, "route", x.route.name,
 			"panic", p, "stack", string(debug.Stack()))
-		if x.status == 0 {
-			x.fail(a, fault.New(fault.Internal, "internal error"))
+		if x.status != 0 {
+			// Half an answer must not look like a whole one.
+			panic(http.ErrAbortHandler)
 		}
+		x.fail(a, fault.New(fault.Internal, "internal error"))
 	}
 	elapsed := time.Since(x.start)
 	a.metrics.observe(x, elapsed)
