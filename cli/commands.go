@@ -13,6 +13,7 @@ func commands(sh *shell) []*command {
 		pipeBootstrap(sh),
 		connectProxy(sh),
 		demoCommand(sh),
+		demoProbe(sh),
 		demoService(sh),
 		forceLeave(sh),
 		info(sh),

@@ -3,10 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -97,4 +101,43 @@ func (f *demoServiceFlags) run(args []string) error {
 	default:
 		return fault.New(fault.BadRequest, "%q is not one of the demo's services: web, api or db", args[0])
 	}
+}
+
+// probeFlags are the flags of "demo probe".
+type probeFlags struct {
+	expect  string
+	timeout time.Duration
+}
+
+// demoProbe is what health checks of images without a shell run.
+func demoProbe(sh *shell) *command {
+	c := newCommand(sh, "demo probe", "[options] URL", "Ask a URL, for health checks of containers without a shell")
+	c.text = `Sends one GET request and exits with 0 when the answer is 200 and holds the expected text, else with 1 and a line that says why.`
+	c.example = "demo probe http://127.0.0.1:8500/v1/status/leader"
+	f := new(probeFlags)
+	c.flags.StringVar(&f.expect, "expect", "", "Text that the answer must hold.")
+	c.flags.DurationVar(&f.timeout, "timeout", 2*time.Second, "How long the answer may take.")
+	c.run = func(args []string) error { return f.run(c, args) }
+	return c
+}
+
+func (f *probeFlags) run(c *command, args []string) error {
+	if len(args) != 1 {
+		return fault.New(fault.BadRequest, "name one URL")
+	}
+	client := &http.Client{Timeout: f.timeout}
+	resp, err := client.Get(args[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), f.expect) {
+		return fmt.Errorf("%s answered %s: %s", args[0], resp.Status, strings.TrimSpace(string(body)))
+	}
+	fmt.Fprintln(c.sh.stdout, strings.TrimSpace(string(body)))
+	return nil
 }
