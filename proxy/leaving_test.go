@@ -3,10 +3,12 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -274,8 +276,10 @@ func TestRestingConnectionToADepartedEndpointIsEnded(t *testing.T) {
 	two.web.endpoints("db")
 	two.web.push()
 	eventually(t, "the state is in force", func() bool { _, err := tryAsk(two.upstream, "x"); return err != nil })
-	for range 10 {
-		to[1].must("still")
-		time.Sleep(20 * time.Millisecond) // rests, for longer than the quiet time
+	_ = to[1].SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // many times the quiet time
+	if _, err := to[1].in.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the resting connection ended with %v", err)
 	}
+	_ = to[1].SetDeadline(time.Now().Add(5 * time.Second))
+	to[1].must("still")
 }
