@@ -3,7 +3,9 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -118,6 +120,42 @@ func BenchmarkHealthService(b *testing.B) {
 			for b.Loop() {
 				clear(w.h)
 				api.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// BenchmarkThroughNetHTTP is the same query over a loopback connection, beside a handler that only writes as many bytes.
+func BenchmarkThroughNetHTTP(b *testing.B) {
+	m := newMemory(b)
+	for n := range 80 {
+		m.register(b, fmt.Sprintf("node-%d", n), "passing")
+	}
+	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Datacenter: "dc1", DefaultAllow: true})
+	whole := httptest.NewRecorder()
+	api.ServeHTTP(whole, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/v1/health/service/web?passing", http.NoBody))
+	body := whole.Body.Bytes()
+	for name, h := range map[string]http.Handler{
+		"api": api,
+		"floor": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{"application/json"}
+			_, _ = w.Write(body)
+		}),
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := httptest.NewServer(h)
+			defer s.Close()
+			client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+			defer client.CloseIdleConnections()
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				resp, err := client.Get(s.URL + "/v1/health/service/web?passing")
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
 			}
 		})
 	}

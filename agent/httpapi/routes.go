@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -181,13 +180,3 @@ func (t *routeTable) match(path string) (*endpoint, string) {
 
 // below tells whether only path+"/" is an endpoint, to which a client is then sent.
 func (t *routeTable) below(path string) bool { return t.prefix[path+"/"] != nil }
-
-// sorted are the names of the endpoints in order.
-func (t *routeTable) sorted() []string {
-	names := make([]string, 0, len(t.list))
-	for _, e := range t.list {
-		names = append(names, e.name)
-	}
-	slices.Sort(names)
-	return names
-}
