@@ -223,7 +223,7 @@ func TestAdminAddressShowsStateAndDrains(t *testing.T) {
 	if code, body := get("/ready"); code != 200 || body != "ready\n" {
 		t.Errorf("/ready: %d %q", code, body)
 	}
-	s.fed.Wait("the agent is away")
+	s.source.sink().Report("the agent is away")
 	eventually(t, "/ready says that the source is away", func() bool {
 		code, body := get("/ready")
 		return code == 200 && strings.Contains(body, "the agent is away")
@@ -275,7 +275,6 @@ func TestRestingConnectionToADepartedEndpointIsEnded(t *testing.T) {
 	// Without another endpoint there is nowhere better to go.
 	two.web.endpoints("db")
 	two.web.push()
-	eventually(t, "the state is in force", func() bool { _, err := tryAsk(two.upstream, "x"); return err != nil })
 	_ = to[1].SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // many times the quiet time
 	if _, err := to[1].in.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the resting connection ended with %v", err)

@@ -65,28 +65,37 @@ func (p *Proxy) bind(res *resource.Listener) (*listener, error) {
 	}
 	l.socket = socket
 	l.m = p.metrics.listener(res.Name)
-	l.update(res)
+	_ = l.update(res) // a new listener has no connection to lose
 	l.done.Go(l.accept)
 	return l, nil
 }
 
-// update takes a new configuration, and cuts off the open connections that it no longer allows. No other one is
+// loss is an open connection that a new configuration no longer allows.
+type loss struct {
+	link     *link
+	decision rbac.Decision
+}
+
+// end cuts the connection off.
+func (x loss) end() {
+	x.link.cut("denied")
+	l := x.link.listener
+	l.p.denied(l, x.link.peer, x.decision, "an open connection is cut off: denied by intention")
+}
+
+// update takes a new configuration, and returns the open connections that it no longer allows. No other one is
 // touched, and neither is the socket.
-func (l *listener) update(res *resource.Listener) {
+func (l *listener) update(res *resource.Listener) (lost []loss) {
 	old := l.spec.Load()
 	if old != nil && old.res == res {
-		return
+		return nil
 	}
 	spec := &listenerSpec{res: res, auth: rbac.NewAuthorizer(res.Authorization)}
 	if res.TLS != nil {
 		spec.server = tunnel.NewServer(l.p.trust.credentials(res.TLS.Credentials), res.TLS.ALPN, l.admit)
 	}
-	type loss struct {
-		link     *link
-		decision rbac.Decision
-	}
-	var lost []loss
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	// Connections are registered under the same lock with the configuration of that moment: none slips between.
 	l.spec.Store(spec)
 	for k := range l.links {
@@ -94,11 +103,7 @@ func (l *listener) update(res *resource.Listener) {
 			lost = append(lost, loss{k, d})
 		}
 	}
-	l.mu.Unlock()
-	for _, x := range lost {
-		x.link.cut("denied")
-		l.p.denied(l, x.link.peer, x.decision, "an open connection is cut off: denied by intention")
-	}
+	return lost
 }
 
 // admit decides about a peer that is told of a denial by a TLS alert.

@@ -43,13 +43,33 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
+// direct is a source that lets a test speak to the sink itself.
+type direct struct {
+	started chan struct{}
+	to      resource.Sink
+}
+
+func newDirect() *direct { return &direct{started: make(chan struct{})} }
+
+func (d *direct) Run(ctx context.Context, sink resource.Sink) {
+	sink.Report("nothing set yet")
+	d.to = sink
+	close(d.started)
+	<-ctx.Done()
+}
+
+func (d *direct) sink() resource.Sink {
+	<-d.started
+	return d.to
+}
+
 // sidecar is a proxy under test with what it was told.
 type sidecar struct {
 	t       testing.TB
 	ca      *meshtest.CA
 	service string
 	*proxy.Proxy
-	fed      *resource.Fed
+	source   *direct
 	state    *resource.State
 	log      *lines
 	registry *prometheus.Registry
@@ -60,9 +80,9 @@ type sidecar struct {
 // startSidecar runs a proxy that has its certificates and nothing else yet.
 func startSidecar(t testing.TB, ca *meshtest.CA, service string, tune func(*proxy.Config)) *sidecar {
 	t.Helper()
-	s := &sidecar{t: t, ca: ca, service: service, fed: resource.NewFed("nothing set yet"), state: resource.NewState(),
+	s := &sidecar{t: t, ca: ca, service: service, source: newDirect(), state: resource.NewState(),
 		log: &lines{}, registry: prometheus.NewRegistry(), ended: make(chan error, 1)}
-	cfg := proxy.Config{Service: model.ServiceName(service), Source: s.fed, AdminAddr: "127.0.0.1:0", Registry: s.registry,
+	cfg := proxy.Config{Service: model.ServiceName(service), Source: s.source, AdminAddr: "127.0.0.1:0", Registry: s.registry,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: s.log, Level: hclog.Debug})}
 	if tune != nil {
 		tune(&cfg)
@@ -122,8 +142,11 @@ func (s *sidecar) endpoints(service string, addrs ...string) {
 	s.state.Endpoints[service] = e
 }
 
-// push hands the state on, as a source would.
-func (s *sidecar) push() { s.fed.Set(s.state.Clone()) }
+// push hands the state on. It is in force when push returns.
+func (s *sidecar) push() {
+	s.source.sink().Apply(s.state.Clone())
+	s.source.sink().Report("")
+}
 
 // up pushes and waits until the sidecar is ready.
 func (s *sidecar) up() {

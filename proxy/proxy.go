@@ -54,7 +54,10 @@ type Proxy struct {
 	wasReady    bool
 	lastWaiting string
 
-	// mu guards what reconciliation changes. It is never held while a connection is waited for.
+	// routing is what connections look at: they wait for no reconciliation.
+	routing atomic.Pointer[routing]
+
+	// mu guards what reconciliation changes.
 	mu             sync.Mutex
 	state          *resource.State
 	clusters       map[string]*cluster
@@ -158,13 +161,17 @@ func (p *Proxy) cutAll() {
 	}
 }
 
+// routing is where listeners lead at a moment. It is immutable.
+type routing struct {
+	state    *resource.State
+	clusters map[string]*cluster
+}
+
 // reachFrom connects to where a listener leads.
 func (p *Proxy) reachFrom(l *listener) (*reached, error) {
-	res := l.spec.Load().res
-	p.mu.Lock()
-	name := destination(p.state, res)
-	c := p.clusters[name]
-	p.mu.Unlock()
+	now := p.routing.Load()
+	name := destination(now.state, l.spec.Load().res)
+	c := now.clusters[name]
 	if c == nil {
 		return nil, fault.New(fault.Unavailable, "the cluster %q is not known", name)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -45,13 +46,18 @@ func (p *Proxy) apply(state *resource.State) {
 			p.log.Error("a cluster cannot be used", "cluster", name, "error", err)
 		}
 	}
-	gone := p.reconcileListeners(state)
+	p.routing.Store(&routing{state, maps.Clone(p.clusters)})
+	gone, lost := p.reconcileListeners(state)
 	for name := range p.clusters {
 		if state.Clusters[name] == nil {
 			delete(p.clusters, name) // open links hold on to theirs
 		}
 	}
+	p.routing.Store(&routing{state, maps.Clone(p.clusters)})
 	p.mu.Unlock()
+	for _, x := range lost {
+		x.end()
+	}
 	for _, l := range gone {
 		l.close()
 	}
@@ -64,7 +70,7 @@ func (p *Proxy) retry() {
 	p.mu.Lock()
 	if p.state != nil && len(p.problems) > 0 {
 		// The state is the one that was applied: this opens listeners, and closes none.
-		_ = p.reconcileListeners(p.state)
+		_, _ = p.reconcileListeners(p.state)
 	}
 	for l := range p.retired {
 		l.mu.Lock()
@@ -81,9 +87,9 @@ func (p *Proxy) retry() {
 	p.noteReady()
 }
 
-// reconcileListeners updates, opens and retires listeners, and returns those that are to be closed. The caller holds
-// mu; what it does meanwhile is local: opening a socket does not wait.
-func (p *Proxy) reconcileListeners(state *resource.State) (gone []*listener) {
+// reconcileListeners updates, opens and retires listeners, and returns those that are to be closed, and the connections
+// that are to be ended. The caller holds mu; what happens meanwhile is local: opening a socket does not wait.
+func (p *Proxy) reconcileListeners(state *resource.State) (gone []*listener, lost []loss) {
 	for name, l := range p.listeners {
 		if res := state.Listeners[name]; res == nil || res.Address != l.address || res.Inbound() != l.spec.Load().res.Inbound() {
 			delete(p.listeners, name)
@@ -100,7 +106,7 @@ func (p *Proxy) reconcileListeners(state *resource.State) (gone []*listener) {
 			continue
 		}
 		if l := p.listeners[name]; l != nil {
-			l.update(res)
+			lost = append(lost, l.update(res)...)
 			continue
 		}
 		if reason := p.missing(state, res); reason != "" {
@@ -118,7 +124,7 @@ func (p *Proxy) reconcileListeners(state *resource.State) (gone []*listener) {
 		p.listeners[name] = l
 		p.log.Info("listening", "listener", name, "address", l.socket.Addr())
 	}
-	return gone
+	return gone, lost
 }
 
 // missing names what a listener needs before it can open; empty when it has all.

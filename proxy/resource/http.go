@@ -11,14 +11,18 @@ import (
 // An HTTP connection manager is carried as TCP when carrying it so does all that it asks for: one route for
 // everything, to one cluster, and authorization by caller alone.
 
-// harmless are HTTP filters that change nothing which a connection-level proxy could let through by leaving them out:
-// the router is the routing itself, header_to_metadata feeds filters that are refused if they depend on it, and the
+// harmless tells of HTTP filters that change nothing which a connection-level proxy could let through by leaving them
+// out: the router is the routing itself, header_to_metadata feeds filters that are refused if they depend on it, and the
 // gRPC filters count, or translate for clients that a native upstream listener does not have.
-var harmless = map[string]bool{
-	"envoy.extensions.filters.http.router.v3.Router":             true,
-	"envoy.extensions.filters.http.header_to_metadata.v3.Config": true,
-	"envoy.extensions.filters.http.grpc_stats.v3.FilterConfig":   true,
-	"envoy.extensions.filters.http.grpc_http1_bridge.v3.Config":  true,
+func harmless(kind string) bool {
+	switch kind {
+	case "envoy.extensions.filters.http.router.v3.Router",
+		"envoy.extensions.filters.http.header_to_metadata.v3.Config",
+		"envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+		"envoy.extensions.filters.http.grpc_http1_bridge.v3.Config":
+		return true
+	}
+	return false
 }
 
 func (l *Listener) decodeHTTP(m *hcmv3.HttpConnectionManager) error {
@@ -52,7 +56,7 @@ func (l *Listener) decodeHTTPFilter(f *hcmv3.HttpFilter) error {
 		return fault.New(fault.Invalid, "this proxy does not discover filters")
 	}
 	config := f.GetTypedConfig()
-	if kind := string(config.MessageName()); harmless[kind] || f.GetDisabled() {
+	if kind := string(config.MessageName()); harmless(kind) || f.GetDisabled() {
 		return nil
 	} else if kind != "envoy.extensions.filters.http.rbac.v3.RBAC" {
 		return fault.New(fault.Invalid, "this proxy has no filter %q", kind)
