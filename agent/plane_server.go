@@ -3,20 +3,31 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/hashicorp/raft"
+	"google.golang.org/grpc"
 
 	"github.com/lictor-mesh/lictor/agent/config"
 	"github.com/lictor-mesh/lictor/controlplane"
 	"github.com/lictor-mesh/lictor/controlplane/consensus"
+	"github.com/lictor-mesh/lictor/gossip"
+	"github.com/lictor-mesh/lictor/model"
+	"github.com/lictor-mesh/lictor/model/fault"
 	"github.com/lictor-mesh/lictor/netlimit"
 	"github.com/lictor-mesh/lictor/rpc"
+	"github.com/lictor-mesh/lictor/rpc/raftnet"
 )
 
 // newServerPlane opens this agent's own server.
 func (a *Agent) newServerPlane(c *config.Config) (plane, error) {
 	address := raft.ServerAddress(fmt.Sprintf("%s:%d", c.AdvertiseAddr, a.sockets.rpcPort(c)))
-	_, transport := raft.NewInmemTransport(address)
+	pool := rpc.NewPool(rpc.PoolConfig{})
+	transport := raftnet.New(raftnet.Config{Address: address, Pool: pool, Logger: a.log.Named("raft")})
+	a.onClose(func() {
+		_ = transport.Close()
+		_ = pool.Close()
+	})
 	p := &serverPlane{datacenter: c.Datacenter, changed: make(chan struct{}, 1)}
 	server, err := controlplane.NewServer(controlplane.Config{
 		Datacenter: c.Datacenter, Reads: a.reads,
@@ -36,11 +47,30 @@ func (a *Agent) newServerPlane(c *config.Config) (plane, error) {
 	p.Server = server
 	p.rpc = rpc.NewServer(rpc.ServerConfig{
 		Handler: server.Handler(), Calls: server.Calls(), Leader: func() string { _, l := server.Consensus().Leader(); return string(l) },
+		Register: []func(grpc.ServiceRegistrar){transport.Register}, Authorize: a.authorizeRPC,
 		Limits:           netlimit.Limits{PerIP: c.Limits.RPCMaxConnsPerClient},
 		HandshakeTimeout: c.Limits.RPCHandshakeTimeout, Logger: a.log.Named("rpc"),
 	})
 	p.listener = a.sockets.rpc[0]
 	return p, nil
+}
+
+// authorizeRPC decides who may call what on the RPC port, before a request is read. Raft's messages can depose a
+// leader: they are taken from servers only, which without TLS are known by their addresses in the gossip pool.
+func (a *Agent) authorizeRPC(c rpc.Caller) error {
+	if c.Service != "Raft" {
+		return nil
+	}
+	for _, m := range a.pool.Members() {
+		s, ok := gossip.ServerOf(m)
+		if !ok || s.ID == a.nodeID || m.Status != model.MemberAlive {
+			continue
+		}
+		if host, _, err := net.SplitHostPort(c.Addr.String()); err == nil && host == s.Addr {
+			return nil
+		}
+	}
+	return fault.New(fault.Permission, "%s is no server of this cluster and may not speak Raft", c.Addr)
 }
 
 // Run implements plane.
