@@ -143,7 +143,8 @@ func (x *exchange) readMeta(a *API, m model.ReadMeta, streaming bool) {
 	if streaming && m.Streaming {
 		// A materialised view does not know the leader, and says so.
 		h["X-Consul-Query-Backend"] = a.headers.streaming
-	} else if m.KnownLeader {
+	} else if m.KnownLeader || m.Streaming {
+		// Where a view stands in for the agent cache, that repeats what its fetch from the leader said.
 		h["X-Consul-Knownleader"] = a.headers.isTrue
 	}
 	h["X-Consul-Lastcontact"] = a.headers.zero

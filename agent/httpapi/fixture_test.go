@@ -187,7 +187,9 @@ func (c catalog) Deregister(ctx context.Context, _ model.Secret, r *model.Deregi
 
 func (h *host) Read(ctx context.Context, req model.Request, q view.Query, from httpapi.Backend) (*view.Result, model.ReadMeta, error) {
 	r, meta, err := h.server.Read(ctx, req, q)
-	meta.Streaming = from == httpapi.FromView
+	if from == httpapi.FromView {
+		meta.Streaming, meta.KnownLeader = true, false
+	}
 	return r, meta, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -113,8 +114,12 @@ func (r *run) park(ctx context.Context, rest []Exchange) {
 			ch <- answer{err: err}
 			continue
 		}
-		trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
-		go func() { ch <- send(req.WithContext(httptrace.WithClientTrace(ctx, trace))) }()
+		wrote := sync.OnceFunc(func() { close(sent) })
+		trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { wrote() }}
+		go func() {
+			defer wrote()
+			ch <- send(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
+		}()
 		<-sent
 		r.still(x, ch)
 	}
