@@ -41,22 +41,22 @@ func NewLink(client, server *End, b *Buffers) *Link {
 // Turn is a snapshot of a link's traffic. It changes whenever bytes are read from either end.
 type Turn uint64
 
-// The layout of a Turn: one bit of direction, then how often the direction changed, then a count of reads. Two
-// directions may count at once and lose one; they cannot make the value equal to what it was.
+// The layout of a Turn: whether all that the server said was handed on, who spoke last, how often that changed, and a
+// count of reads.
 const (
-	answerBit  = 1
-	flipUnit   = 1 << 1
-	countUnit  = 1 << 32
-	flipMask   = countUnit - flipUnit
-	startValue = 0
+	answered  Turn = 1
+	server    Turn = 1 << 1
+	flipUnit  Turn = 1 << 2
+	countUnit Turn = 1 << 32
+	flipMask       = countUnit - flipUnit
 )
 
-// Answered tells that no request is in flight as far as bytes can tell: the last ones came from the server, or there
-// were none.
-func (t Turn) Answered() bool { return t == startValue || t&answerBit != 0 }
+// Answered tells that no request is in flight as far as bytes can tell: the last ones came from the server and were
+// handed on to the client, or there were none.
+func (t Turn) Answered() bool { return t == 0 || t&answered != 0 }
 
-// Flips is how often the direction of the bytes changed, modulo 2^31.
-func (t Turn) Flips() uint32 { return uint32(t & flipMask >> 1) }
+// Flips is how often the direction of the bytes changed, modulo 2^30.
+func (t Turn) Flips() uint32 { return uint32(t & flipMask / flipUnit) }
 
 // Turn returns the current snapshot.
 func (l *Link) Turn() Turn { return Turn(l.turn.Load()) }
@@ -64,19 +64,30 @@ func (l *Link) Turn() Turn { return Turn(l.turn.Load()) }
 // Bytes is what was carried so far: from the client to the server, and back.
 func (l *Link) Bytes() (up, down uint64) { return l.up.Load(), l.down.Load() }
 
-// note records that bytes were read from the client (direction 0) or the server (answerBit).
-func (l *Link) note(direction uint64, n int) {
-	t := l.turn.Load()
-	next := t + countUnit
-	if t&answerBit != direction || t == startValue {
-		next = next&^uint64(flipMask) | (t&flipMask+flipUnit)&flipMask
-	}
-	l.turn.Store(next&^answerBit | direction)
-	if direction == 0 {
-		l.up.Add(uint64(n))
-	} else {
+// note records that bytes were read from the client (speaker 0) or the server, and are on their way.
+func (l *Link) note(speaker Turn, n int) Turn {
+	if speaker == server {
 		l.down.Add(uint64(n))
+	} else {
+		l.up.Add(uint64(n))
 	}
+	for {
+		was := l.Turn()
+		now := was + countUnit
+		if was&server != speaker || was == 0 {
+			now = now&^flipMask | (was+flipUnit)&flipMask
+		}
+		now = now&^(answered|server) | speaker
+		if l.turn.CompareAndSwap(uint64(was), uint64(now)) {
+			return now
+		}
+	}
+}
+
+// handedOn records that what the server said in the turn noted has been written to the client. If somebody spoke
+// since, it says nothing: the client may have sent its next request before this was reached.
+func (l *Link) handedOn(noted Turn) {
+	l.turn.CompareAndSwap(uint64(noted), uint64(noted|answered))
 }
 
 // Run carries until both directions have ended, and closes both ends. The error is nil for an orderly end, and
@@ -85,7 +96,7 @@ func (l *Link) Run() error {
 	var wg sync.WaitGroup
 	var up error
 	wg.Go(func() { up = l.pump(l.server, l.client, 0) })
-	down := l.pump(l.client, l.server, answerBit)
+	down := l.pump(l.client, l.server, server)
 	wg.Wait()
 	if err := cmp.Or(down, up); err != nil {
 		l.Reset()
@@ -99,7 +110,7 @@ func (l *Link) Run() error {
 }
 
 // pump carries one direction.
-func (l *Link) pump(dst, src *End, direction uint64) error {
+func (l *Link) pump(dst, src *End, speaker Turn) error {
 	for {
 		x, n, err := src.next(l.buffers)
 		if err == io.EOF {
@@ -112,7 +123,7 @@ func (l *Link) pump(dst, src *End, direction uint64) error {
 			l.Reset()
 			return err
 		}
-		l.note(direction, n)
+		noted := l.note(speaker, n)
 		// The turn is noted before the phase is read, and Finish does the reverse: either it sees these bytes and leaves
 		// the link open, or they are not carried. A request is never taken whose answer cannot come back.
 		if l.settled() == over {
@@ -125,6 +136,9 @@ func (l *Link) pump(dst, src *End, direction uint64) error {
 			// The destination takes no more, but what it sent before may still be on its way to the source: the other
 			// direction goes on until it has read the end or the reset that follows.
 			return err
+		}
+		if speaker == server {
+			l.handedOn(noted)
 		}
 	}
 }
