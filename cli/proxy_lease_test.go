@@ -64,6 +64,7 @@ func TestTheLeaseLastsUntilReleasedAndTellsWhenSubscribersMovedOn(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	cancel() // bounds the asking, not the lease
 	lines <- "draining"
 	select {
@@ -88,7 +89,7 @@ func TestALeaseThatEndsEarlyDoesNotCountAsMovedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	t.Cleanup(release)
 	close(lines)
 	wait(t, "the end of the lease", closed)
 	select {
