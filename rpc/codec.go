@@ -108,6 +108,20 @@ func (u update) UnmarshalMsg(b []byte) (rest []byte, err error) {
 	return rest, err
 }
 
+// whole refuses bytes that are not complete msgpack objects. Generated decoders allocate a list by the count
+// that its header announces: unchecked, seven bytes from any caller would cost gigabytes. Walked through
+// first, a list has at least a byte for each element, and the message's own bound is a bound on them.
+func whole(what string, b []byte) error {
+	for len(b) > 0 {
+		rest, err := msgp.Skip(b)
+		if err != nil {
+			return fault.New(fault.BadRequest, "%s cannot be read: %v", what, err)
+		}
+		b = rest
+	}
+	return nil
+}
+
 // RequestOf puts a request into the form in which it travels.
 func RequestOf(r model.Request) Request { return Request{Meta: r, Token: r.Token.Reveal()} }
 

@@ -67,6 +67,9 @@ func unary[Q, R any](name string, method func(served, context.Context, *Q) R) gr
 }
 
 func (s *Server) apply(ctx context.Context, req *ApplyRequest) *ApplyReply {
+	if err := whole("command", req.Body); err != nil {
+		return &ApplyReply{Fault: FaultOf(err)}
+	}
 	reply, err := s.cfg.Handler.Apply(ctx, req)
 	if reply == nil {
 		reply = &ApplyReply{}
@@ -78,6 +81,9 @@ func (s *Server) apply(ctx context.Context, req *ApplyRequest) *ApplyReply {
 }
 
 func (s *Server) read(ctx context.Context, req *ReadRequest) readReply {
+	if err := whole("arguments of the read "+req.Read, req.Args); err != nil {
+		return readReply{&ReadReply{Fault: FaultOf(err)}}
+	}
 	reply, err := s.cfg.Handler.Read(ctx, req)
 	if reply == nil {
 		reply = &ReadReply{}
@@ -104,6 +110,9 @@ func (s *Server) call(ctx context.Context, req *CallRequest) *CallReply {
 	if !ok {
 		return &CallReply{Fault: FaultOf(fault.New(fault.Unavailable, "this server has no RPC method %q", req.Method).
 			WithHint("bring all servers and agents to one version"))}
+	}
+	if err := whole("arguments of the RPC method "+req.Method, req.Body); err != nil {
+		return &CallReply{Fault: FaultOf(err)}
 	}
 	body, err := method(ctx, req)
 	return &CallReply{Body: body, Fault: s.faultOf(err)}

@@ -374,6 +374,33 @@ func TestOversizedRequestsAreRefusedUnread(t *testing.T) {
 	}
 }
 
+// A list's announced length must not be believed by any decoder behind the port.
+func TestAnnouncedLengthsAreCheckedBeforeAHandlerDecodes(t *testing.T) {
+	seen := func(*ApplyRequest) (*ApplyReply, error) { t.Error("the handler saw it"); return nil, nil }
+	p := serve(t, ServerConfig{
+		Handler: answers{apply: seen, read: func(context.Context, *ReadRequest) (*ReadReply, error) {
+			t.Error("the handler saw it")
+			return nil, nil
+		},
+			subscribe: func(*Order, func(Update)) (func(), error) { t.Error("the handler saw it"); return func() {}, nil }},
+		Calls: map[string]CallFunc{"x": func(context.Context, *CallRequest) ([]byte, error) { t.Error("the method saw it"); return nil, nil }},
+	})
+	c, _ := clientOf(t, 50*time.Millisecond, p.addr)
+	// {"ic": a list of 268 million}
+	bomb := []byte{0x81, 0xa2, 'i', 'c', 0xdd, 0x0f, 0xff, 0xff, 0xff}
+	_, err1 := c.Apply(t.Context(), &ApplyRequest{Body: bomb})
+	_, err2 := c.Read(t.Context(), &ReadRequest{Args: bomb})
+	_, err3 := c.Call(t.Context(), &CallRequest{Method: "x", Body: bomb}, CallOptions{})
+	out := make(chan delivered, 1)
+	f, _ := feed(t, out, p.addr)
+	f.Subscribe(Query{Read: "r", Args: string(bomb)}, 0)
+	for _, err := range []error{err1, err2, err3, receive(t, out).err} {
+		if !fault.Is(err, fault.BadRequest) {
+			t.Errorf("%s: %v", fault.KindOf(err), err)
+		}
+	}
+}
+
 func TestGarbageOnThePortHurtsNobody(t *testing.T) {
 	p := serve(t, ServerConfig{HandshakeTimeout: 200 * time.Millisecond, Handler: answers{sign: func(*SignRequest) (*SignReply, error) { return &SignReply{}, nil }}})
 	preface := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -183,6 +183,10 @@ func (s *Server) takeOrders(ctx context.Context, stream grpc.ServerStream, box *
 		}
 		id := o.ID
 		push := func(u Update) { u.ID = id; box.put(u) }
+		if err := whole("arguments of the read "+o.Read, o.Args); err != nil {
+			push(Update{Fault: FaultOf(err)})
+			continue
+		}
 		cancel, err := s.cfg.Handler.Subscribe(ctx, o, push)
 		if err != nil {
 			push(Update{Fault: s.faultOf(err)})
