@@ -91,7 +91,7 @@ func serverStarts(ctx context.Context, r *rig, t *table, k serverKind) error {
 			return err
 		}
 		fresh = append(fresh, inMillis(time.Since(began)))
-		s.process.stop()
+		s.process.stop(stopTimeout)
 		began = time.Now()
 		if err := s.startAgain(); err != nil {
 			return err
@@ -100,7 +100,7 @@ func serverStarts(ctx context.Context, r *rig, t *table, k serverKind) error {
 			return err
 		}
 		again = append(again, inMillis(time.Since(began)))
-		s.process.stop()
+		s.process.stop(stopTimeout)
 	}
 	t.addTimes(k.name+" server, new: first write", fresh)
 	t.addTimes(k.name+" server, restarted: first write", again)

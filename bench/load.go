@@ -105,11 +105,14 @@ func (l *load) run(ctx context.Context) (*outcome, error) {
 // work is one worker until ctx ends. It keeps the latencies of what ended after measuring was closed.
 func (l *load) work(ctx context.Context, n int, measuring <-chan struct{}, ready func()) (latencies []time.Duration, last response, err error) {
 	step, end, err := l.worker(n)
+	if err == nil {
+		defer end()
+		_, err = step() // makes connections further on, whose handshakes are not what keep-alive measures
+	}
 	ready()
 	if err != nil {
 		return nil, last, err
 	}
-	defer end()
 	counts := false
 	for ctx.Err() == nil {
 		began := time.Now()

@@ -87,6 +87,9 @@ func measureAll(ctx context.Context, o options, chosen []bench) error {
 			fmt.Println(t.text())
 		}
 	}
+	if len(report.tables) == 0 {
+		return failed
+	}
 	report.skipped = r.skipped
 	report.rounds = r.describeRounds()
 	report.others = othersShare(busy, time.Since(began))

@@ -18,8 +18,11 @@ type process struct {
 	done chan struct{}
 }
 
-// stopTimeout is how long a child may take to end before it is killed.
-const stopTimeout = 3 * time.Second
+// How long a child may take to end before it is killed: where it ends for good, and where its data are of use again.
+const (
+	quitTimeout = time.Second
+	stopTimeout = 5 * time.Second
+)
 
 // start starts a program in a process group of its own. env is added to the environment.
 func (r *rig) start(dir, name string, env []string, path string, args ...string) (*process, error) {
@@ -71,12 +74,12 @@ func (p *process) alive() error {
 	return fmt.Errorf("%s has ended: %s", p.name, strings.Join(lines[max(0, len(lines)-5):], " | "))
 }
 
-// stop ends the process and waits until it has.
-func (p *process) stop() {
+// stop asks the process to end, kills it and its descendants when the time is over, and waits until it has ended.
+func (p *process) stop(limit time.Duration) {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(stopTimeout):
+	case <-time.After(limit):
 		p.kill()
 	}
 }

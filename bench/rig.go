@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -124,14 +125,16 @@ func (r *rig) newDir(name string) (string, error) {
 // onClose has something ended together with the contenders.
 func (r *rig) onClose(f func()) { r.closers = append(r.closers, f) }
 
-// closeContenders ends what was started since the last call, the newest first.
+// closeContenders ends what was started since the last call.
 func (r *rig) closeContenders() {
 	for _, f := range slices.Backward(r.closers) {
 		f()
 	}
-	for _, p := range slices.Backward(r.processes) {
-		p.stop()
+	var wg sync.WaitGroup
+	for _, p := range r.processes {
+		wg.Go(func() { p.stop(quitTimeout) })
 	}
+	wg.Wait()
 	r.closers, r.processes = nil, nil
 }
 
