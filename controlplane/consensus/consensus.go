@@ -61,6 +61,7 @@ type Node struct {
 	raft     *raft.Raft
 	machine  *machine
 	proposer *proposer
+	marker   *marker
 	close    []func() error
 	logger   hclog.Logger
 }
@@ -74,6 +75,10 @@ func Start(c Config) (*Node, error) {
 		n.closeAll()
 		return nil, err
 	}
+	if err := checkComplete(&c, storage); err != nil {
+		n.closeAll()
+		return nil, err
+	}
 	if err := n.bootstrap(&c, storage); err != nil {
 		n.closeAll()
 		return nil, err
@@ -84,6 +89,9 @@ func Start(c Config) (*Node, error) {
 		return nil, fmt.Errorf("starting Raft on %s: %w", place(c.Dir), err)
 	}
 	n.proposer = newProposer(n.raft)
+	if c.Dir != "" {
+		n.marker = newMarker(storage.stable, n.raft.AppliedIndex, c.Logger)
+	}
 	return n, nil
 }
 
@@ -109,10 +117,9 @@ func (n *Node) open(c *Config) (*storage, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the Raft directory: %w", err)
 	}
-	log, err := openWAL(dir, c.SegmentSize, c.Logger.Named("wal"))
+	log, err := openIntact(dir, c.SegmentSize, c.Logger.Named("wal"))
 	if err != nil {
-		return nil, fmt.Errorf("the Raft log in %s does not open: %w; "+
-			"if it cannot be repaired, move the directory away and let this server join the others anew", dir, err)
+		return nil, fmt.Errorf("the Raft log in %s does not open: %w; %s", dir, err, recovery)
 	}
 	n.close = append(n.close, log.Close)
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, 2, c.Logger.Named("snapshot"))
@@ -241,6 +248,7 @@ func (n *Node) Err() error { return n.machine.err() }
 func (n *Node) Stop() error {
 	n.proposer.stop()
 	err := n.raft.Shutdown().Error()
+	n.marker.stop()
 	return errors.Join(err, n.closeAll())
 }
 
