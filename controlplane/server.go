@@ -164,10 +164,10 @@ func (s *Server) wait(asked time.Duration) time.Duration {
 	return asked + mathrand.N(asked/16+1)
 }
 
-// awaitLeadership returns once this server leads, or fails with fault.NotLeader when another does and with
-// fault.NoLeader when nobody does within the hold timeout.
+// awaitLeadership returns once this server leads and its state shows all acknowledged writes, or fails with
+// fault.NotLeader when another does and with fault.NoLeader when nobody does within the hold timeout.
 func (s *Server) awaitLeadership(ctx context.Context) error {
-	if s.node.IsLeader() {
+	if s.node.Settled() {
 		return nil
 	}
 	deadline := time.NewTimer(s.config.HoldTimeout)
@@ -175,7 +175,7 @@ func (s *Server) awaitLeadership(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if s.node.IsLeader() {
+		if s.node.Settled() {
 			return nil
 		}
 		if _, address := s.node.Leader(); address != "" && address != s.config.Raft.Address {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -62,6 +63,8 @@ type Node struct {
 	machine  *machine
 	proposer *proposer
 	marker   *marker
+	settled  atomic.Uint64 // the last term with a Barrier
+	dir      string
 	close    []func() error
 	logger   hclog.Logger
 }
@@ -69,7 +72,7 @@ type Node struct {
 // Start opens the storage and takes part. It fails with one line that names the directory when that is
 // damaged or not ours.
 func Start(c Config) (*Node, error) {
-	n := &Node{machine: newMachine(&c), logger: c.Logger}
+	n := &Node{machine: newMachine(&c), logger: c.Logger, dir: c.Dir}
 	storage, err := n.open(&c)
 	if err != nil {
 		n.closeAll()
@@ -90,7 +93,7 @@ func Start(c Config) (*Node, error) {
 	}
 	n.proposer = newProposer(n.raft)
 	if c.Dir != "" {
-		n.marker = newMarker(storage.stable, n.raft.AppliedIndex, c.Logger)
+		n.marker = newMarker(storage.stable, n.applied, c.Logger)
 	}
 	return n, nil
 }
@@ -200,7 +203,18 @@ func (n *Node) Leader() (raft.ServerID, raft.ServerAddress) {
 func (n *Node) LeaderCh() <-chan bool { return n.raft.LeaderCh() }
 
 // Barrier waits until all that was committed before is applied here.
-func (n *Node) Barrier(timeout time.Duration) error { return n.raft.Barrier(timeout).Error() }
+func (n *Node) Barrier(timeout time.Duration) error {
+	term := n.raft.CurrentTerm()
+	if err := n.raft.Barrier(timeout).Error(); err != nil {
+		return err
+	}
+	n.settled.Store(term)
+	return nil
+}
+
+// Settled tells whether this server leads, and has applied all that was committed in the terms before its own: only
+// then does its state show every acknowledged write. A leader is settled by the Barrier at the begin of its term.
+func (n *Node) Settled() bool { return n.IsLeader() && n.settled.Load() == n.raft.CurrentTerm() }
 
 // Verify asks a quorum whether this server is still the leader.
 func (n *Node) Verify() error {
@@ -223,7 +237,20 @@ func (n *Node) LastContact(now time.Time) time.Duration {
 }
 
 // CaughtUp tells whether all that was committed when this server started, as far as it knows, is applied here.
-func (n *Node) CaughtUp() bool { return n.raft.AppliedIndex() >= n.raft.CommitIndex() }
+func (n *Node) CaughtUp() bool {
+	if n.IsLeader() {
+		return n.Settled() // a new leader learns what was committed from its first entry
+	}
+	return n.raft.AppliedIndex() >= n.raft.CommitIndex()
+}
+
+// applied is the last index that the state holds.
+func (n *Node) applied() uint64 {
+	if n.machine.err() != nil {
+		return 0 // Raft counts on, but nothing is applied
+	}
+	return n.raft.AppliedIndex()
+}
 
 // Peers returns the servers of the current configuration.
 func (n *Node) Peers() ([]raft.Server, error) {
@@ -242,7 +269,14 @@ func (n *Node) Stats() map[string]string { return n.raft.Stats() }
 func (n *Node) Failed() <-chan struct{} { return n.machine.broken.Done() }
 
 // Err returns why Failed was closed.
-func (n *Node) Err() error { return n.machine.err() }
+func (n *Node) Err() error {
+	err := n.machine.err()
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the Raft log in %s cannot be applied: %w; if a newer version wrote it, update this server; else it is damaged: %s",
+		place(n.dir), err, recovery)
+}
 
 // Stop ends the node: proposals in flight are answered, the log is closed.
 func (n *Node) Stop() error {
