@@ -2,12 +2,10 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/lictor-mesh/lictor/agent/httpapi"
 	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
 	"github.com/lictor-mesh/lictor/xds"
@@ -40,21 +38,7 @@ func (m *mesh) Leaf(ctx context.Context, req model.Request, service model.Servic
 }
 
 // Proxies implements httpapi.Mesh.
-func (m *mesh) Proxies() []httpapi.ProxyStatus {
-	var list []httpapi.ProxyStatus
-	for _, s := range m.agent.xds.Statuses() {
-		p := httpapi.ProxyStatus{ID: s.Proxy.ID, Connected: s.Connected, Since: s.ConnectedSince, Remote: s.Peer}
-		for _, t := range s.Types {
-			r := httpapi.ProxyResources{TypeURL: t.Type.URL()}
-			if s.LastNACK != nil && s.LastNACK.Type == t.Type {
-				r.Rejected, r.RejectedAt = fmt.Sprintf("%v: %s", s.LastNACK.Names, s.LastNACK.Reason), s.LastNACK.Time
-			}
-			p.Resources = append(p.Resources, r)
-		}
-		list = append(list, p)
-	}
-	return list
-}
+func (m *mesh) Proxies() []xds.ProxyStatus { return m.agent.xds.Statuses() }
 
 // DrainProxy implements httpapi.Mesh: a lease takes the instance out of the healthy set, first in the catalog,
 // then at the proxies that dial it.

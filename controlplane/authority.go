@@ -107,7 +107,7 @@ func (s *Server) ConfigureCA(ctx context.Context, req model.Request, provider st
 		return err
 	}
 	next := &command.CA{
-		Config: model.CAConfig{Provider: provider, Config: withoutKeys(withDefaults(raw)), ClusterID: old.ClusterID},
+		Config: model.CAConfig{Provider: provider, Config: withoutKeys(raw), ClusterID: old.ClusterID},
 		Expect: old.RaftIndexes.ModifyIndex,
 	}
 	if parsed.Key != before.Key || parsed.RootCert != "" || !parsed.PrivateKey.IsZero() {

@@ -14,6 +14,7 @@ import (
 	"github.com/lictor-mesh/lictor/controlplane/read"
 	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/model"
+	"github.com/lictor-mesh/lictor/xds"
 )
 
 // Backend says where a read may be answered from.
@@ -88,7 +89,7 @@ type Mesh interface {
 	// greater, for wait at the most (0 is a default).
 	Leaf(ctx context.Context, req model.Request, service model.ServiceName, min model.Index, wait time.Duration) (*model.LeafCert, model.Index, error)
 	// Proxies describes the proxies that are or were connected over xDS, by id.
-	Proxies() []ProxyStatus
+	Proxies() []xds.ProxyStatus
 	// DrainProxy takes a proxy's instance out of the healthy set until release is called. Stages come when they
 	// are reached ("draining", "drained"); the channel is closed after the last. An unknown id is fault.NotFound.
 	DrainProxy(ctx context.Context, id model.ServiceID) (stages <-chan string, release func(), err error)
@@ -118,28 +119,6 @@ type Self struct {
 type Coordinate struct {
 	Vec                       []float64
 	Error, Adjustment, Height float64
-}
-
-// ProxyStatus is what the agent knows of a proxy's xDS stream.
-type ProxyStatus struct {
-	ID model.ServiceID
-	// Connected tells whether a stream is open now; Since is when it was opened, or closed.
-	Connected bool
-	Since     time.Time
-	// Remote is the proxy's address, Kind what it says it is.
-	Remote, Kind string
-	// Resources are by type URL.
-	Resources []ProxyResources
-}
-
-// ProxyResources is the state of one resource type of a proxy.
-type ProxyResources struct {
-	TypeURL string
-	// Sent and Acked are the versions last sent and last accepted.
-	Sent, Acked string
-	// Rejected is the proxy's last error, "" when what it has been sent since is accepted; RejectedAt is its time.
-	Rejected   string
-	RejectedAt time.Time
 }
 
 // Config is what the API is built from. All of it is needed but what says otherwise.

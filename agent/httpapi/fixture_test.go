@@ -24,6 +24,7 @@ import (
 	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
+	"github.com/lictor-mesh/lictor/xds"
 )
 
 const nodeID model.NodeID = "11111111-1111-1111-1111-111111111111"
@@ -306,10 +307,10 @@ func (h *host) leaf(ctx context.Context, req model.Request, service model.Servic
 	return l, nil
 }
 
-func (h *host) Proxies() []httpapi.ProxyStatus {
-	return []httpapi.ProxyStatus{{ID: "web-sidecar-proxy", Connected: true, Since: time.Unix(1700000000, 0), Kind: "envoy",
-		Resources: []httpapi.ProxyResources{{TypeURL: "type.googleapis.com/envoy.config.listener.v3.Listener", Sent: "2", Acked: "1",
-			Rejected: "bad <listener>", RejectedAt: time.Unix(1700000001, 0)}}}}
+func (h *host) Proxies() []xds.ProxyStatus {
+	return []xds.ProxyStatus{{Proxy: model.InstanceKey{ID: "web-sidecar-proxy"}, Connected: true, ConnectedSince: time.Unix(1700000000, 0),
+		Types:    []xds.TypeStatus{{Type: xds.TypeListener, Acked: map[string]string{"public_listener": "1"}}},
+		LastNACK: &xds.NACK{Type: xds.TypeListener, Names: []string{"public_listener"}, Reason: "bad <listener>", Time: time.Unix(1700000001, 0)}}}
 }
 
 func (h *host) DrainProxy(_ context.Context, id model.ServiceID) (<-chan string, func(), error) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
+	"github.com/lictor-mesh/lictor/xds"
 )
 
 // Our own endpoints about the proxies of this host.
@@ -15,7 +16,7 @@ func (a *API) proxyList(x *exchange) error {
 
 func (a *API) proxyStatus(x *exchange) error {
 	for _, p := range a.Mesh.Proxies() {
-		if p.ID == model.ServiceID(x.rest) {
+		if p.Proxy.ID == model.ServiceID(x.rest) {
 			return x.json(a, appendProxyStatus(nil, p))
 		}
 	}
@@ -23,32 +24,39 @@ func (a *API) proxyStatus(x *exchange) error {
 		WithHint("/v1/agent/proxy/status lists those that were; start one with `lictor connect proxy -sidecar-for=<service>`")
 }
 
-// appendProxyStatus appends the state of a proxy's xDS stream. What the proxy refused is in Rejected of the
-// type; Healthy is false while there is any such.
-func appendProxyStatus(b []byte, p ProxyStatus) []byte {
+// appendProxyStatus appends the state of a proxy's xDS stream. Healthy is false for a proxy that is not connected,
+// waits for something, or refused what it was sent last.
+func appendProxyStatus(b []byte, p xds.ProxyStatus) []byte {
 	o := beginObject(b)
-	o.text("ID", string(p.ID))
+	o.text("ID", string(p.Proxy.ID))
 	o.flag("Connected", p.Connected)
-	o.time("Since", p.Since)
-	o.textIf("Remote", p.Remote)
-	o.textIf("Kind", p.Kind)
-	healthy := p.Connected
-	for _, r := range p.Resources {
-		healthy = healthy && r.Rejected == ""
-	}
-	o.flag("Healthy", healthy)
+	o.time("Since", p.ConnectedSince)
+	o.textIf("Remote", p.Peer)
+	o.flag("Waiting", p.Waiting)
+	o.flag("Healthy", p.Connected && !p.Waiting && p.LastNACK == nil)
 	o.key("Resources")
-	o.b = appendList(o.b, p.Resources, func(b []byte, r ProxyResources) []byte {
-		q := beginObject(b)
-		q.text("TypeURL", r.TypeURL)
-		q.textIf("Sent", r.Sent)
-		q.textIf("Acked", r.Acked)
-		if r.Rejected != "" {
-			q.text("Rejected", r.Rejected)
-			q.time("RejectedAt", r.RejectedAt)
-		}
-		return q.end()
-	})
+	o.b = appendList(o.b, p.Types, appendTypeStatus)
+	if n := p.LastNACK; n != nil {
+		o.key("LastNACK")
+		q := beginObject(o.b)
+		q.text("TypeURL", n.Type.URL())
+		q.texts("Names", n.Names, "[]")
+		q.text("Reason", n.Reason)
+		q.time("Time", n.Time)
+		o.b = q.end()
+	}
+	o.texts("Problems", p.Problems, "[]")
+	return o.end()
+}
+
+func appendTypeStatus(b []byte, t xds.TypeStatus) []byte {
+	o := beginObject(b)
+	o.text("TypeURL", t.Type.URL())
+	o.flag("Pending", t.Pending)
+	if !t.LastACK.IsZero() {
+		o.time("LastACK", t.LastACK)
+	}
+	o.table("Acked", t.Acked, "{}")
 	return o.end()
 }
 

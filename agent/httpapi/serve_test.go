@@ -254,10 +254,10 @@ func TestReloadReportsInItsHeader(t *testing.T) {
 	}
 	_, text = call(t, http.MethodGet, h.url+"/v1/agent/proxy/status/web-sidecar-proxy", nil)
 	var p struct {
-		Healthy   bool
-		Resources []struct{ Rejected string }
+		Healthy  bool
+		LastNACK struct{ Reason string }
 	}
-	if err := json.Unmarshal([]byte(text), &p); err != nil || p.Healthy || p.Resources[0].Rejected != "bad <listener>" {
+	if err := json.Unmarshal([]byte(text), &p); err != nil || p.Healthy || p.LastNACK.Reason != "bad <listener>" {
 		t.Errorf("%v %s", err, text)
 	}
 	if resp, _ := call(t, http.MethodGet, h.url+"/v1/agent/proxy/status/zzz", nil); resp.StatusCode != http.StatusNotFound {

@@ -54,7 +54,7 @@ func New() *Set {
 		ServiceChecks:  view.Declare("service-checks", serviceChecksTopics, serviceChecks),
 		ChecksInState:  view.Declare("checks-in-state", fixed[StateArgs](state.TopicChecks), checksInState),
 		Intentions:     view.Declare("intentions", fixed[view.None](state.TopicIntentions), intentions),
-		IntentionMatch: view.Declare("intention-match", fixed[MatchArgs](state.TopicIntentions), intentionMatch),
+		IntentionMatch: view.Declare("intention-match", matchTopics, intentionMatch),
 		CARoots:        view.Declare("ca-roots", fixed[view.None](state.TopicCARoots), caRoots),
 		CAConfig:       view.Declare("ca-config", fixed[view.None](state.TopicCAConfig), caConfig),
 	}
@@ -100,6 +100,14 @@ func healthTopics(a ServiceArgs) view.Topics {
 
 func serviceChecksTopics(a ServiceArgs) view.Topics {
 	return view.Topics{Wake: []state.Topic{state.TopicServiceChecks(a.Service)}}
+}
+
+// matchTopics: those to a service are in two sets, those from it may be in any.
+func matchTopics(a MatchArgs) view.Topics {
+	if a.BySource {
+		return view.Topics{Wake: []state.Topic{state.TopicIntentions}}
+	}
+	return view.Topics{Wake: []state.Topic{state.TopicIntentionsTo(a.Service), state.TopicIntentionsTo(model.Wildcard)}}
 }
 
 func nodes(s *state.Snapshot, _ view.None) Nodes { return s.Nodes() }

@@ -87,7 +87,7 @@ func (t *Tx) putIntentionSet(set *model.IntentionSet) {
 		set.Sources[n] = &c
 	}
 	t.put(tableIntentions, set)
-	t.touch(TopicIntentions)
+	t.touch(TopicIntentions, TopicIntentionsTo(set.DestinationName))
 }
 
 // DeleteIntention removes the intention from source to destination, and tells whether there was one.
@@ -103,6 +103,7 @@ func (t *Tx) DeleteIntention(source, destination model.ServiceName) bool {
 	if len(old.Sources) == 1 {
 		t.remove(tableIntentions, old)
 		t.touch(TopicIntentions)
+		t.forget(TopicIntentionsTo(destination))
 		return true
 	}
 	set := *old

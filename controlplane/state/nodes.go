@@ -32,8 +32,8 @@ func (t *Tx) putNode(n *model.Node) (*model.Node, error) {
 	c := n.Clone()
 	c.RaftIndexes = model.RaftIndexes{CreateIndex: t.index, ModifyIndex: t.index}
 	if old != nil {
-		if c.ID == "" {
-			c.ID = old.ID
+		if c.ID == "" && t.alive(old) {
+			c.ID = old.ID // who is alive keeps its identity, and with it its name
 		}
 		c.RaftIndexes.CreateIndex = old.RaftIndexes.CreateIndex
 		if sameNode(old, c) {

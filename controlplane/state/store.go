@@ -211,14 +211,11 @@ func all[T any](r reader, table, index, k string) []T {
 func (r reader) TopicIndex(topics ...Topic) model.Index {
 	highest := model.Index(1)
 	for _, t := range topics {
-		row := first[*topicRow](r, tableTopics, byID, key(string(t)))
-		if row == nil {
-			if f := t.fallback(); f != "" {
-				row = first[*topicRow](r, tableTopics, byID, key(string(f)))
+		for ; t != ""; t = t.fallback() {
+			if row := first[*topicRow](r, tableTopics, byID, key(string(t))); row != nil {
+				highest = max(highest, row.Index)
+				break
 			}
-		}
-		if row != nil && row.Index > highest {
-			highest = row.Index
 		}
 	}
 	return highest

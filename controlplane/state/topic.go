@@ -14,7 +14,7 @@ const (
 	TopicServices Topic = "services"
 	// TopicChecks moves with each check.
 	TopicChecks Topic = "checks"
-	// TopicIntentions moves with each intention.
+	// TopicIntentions moves with each intention; see TopicIntentionsTo.
 	TopicIntentions Topic = "intentions"
 	// TopicCARoots moves with the set of roots, TopicCAConfig with the authority's configuration.
 	TopicCARoots  Topic = "ca-roots"
@@ -31,6 +31,7 @@ const (
 	familyHealth        = "health:"
 	familyMesh          = "mesh:"
 	familyServiceChecks = "service-checks:"
+	familyIntentions    = "intentions:"
 )
 
 // TopicNode moves with a node's record and its services.
@@ -53,6 +54,9 @@ func TopicServiceChecks(n model.ServiceName) Topic {
 	return Topic(familyServiceChecks + model.Fold(n))
 }
 
+// TopicIntentionsTo moves with the intentions whose destination is written as n, which may be the wildcard.
+func TopicIntentionsTo(n model.ServiceName) Topic { return Topic(familyIntentions + model.Fold(n)) }
+
 // fallback is the topic whose index stands for t while t has none.
 func (t Topic) fallback() Topic {
 	for _, f := range [...]struct {
@@ -61,6 +65,7 @@ func (t Topic) fallback() Topic {
 	}{
 		{familyNodeChecks, TopicChecks}, {familyNode, TopicNodes},
 		{familyService, topicExtinct}, {familyHealth, topicExtinct}, {familyMesh, topicExtinct}, {familyServiceChecks, topicExtinct},
+		{familyIntentions, TopicIntentions}, {string(topicExtinct), TopicServices},
 	} {
 		if len(t) >= len(f.prefix) && string(t[:len(f.prefix)]) == f.prefix {
 			return f.to
