@@ -53,8 +53,7 @@ func runBulk(ctx context.Context, r *rig) (*table, error) {
 		note:   "One connection, a fresh one for each answer; load generator and backend share the cores. " + tlsNote,
 	}
 	for _, p := range pairs {
-		rate := found.median(p.name, "rate")
-		t.add(p.name, whole(rate), whole(found.median(p.name, "cpu")), ratio(rate, found.median(haproxyName, "rate")))
+		t.add(p.name, whole(found.median(p.name, "rate")), whole(found.median(p.name, "cpu")), found.ratio(p.name, haproxyName, "rate"))
 	}
 	return t, err
 }

@@ -39,9 +39,8 @@ func runConnections(ctx context.Context, r *rig) (*table, error) {
 			"\"haproxy resuming\", which resumes sessions as haproxy does by default.", dialers, tlsNote),
 	}
 	for _, p := range pairs {
-		rate := found.median(p.name, "rate")
-		t.add(p.name, whole(rate), millis(found.median(p.name, "p50")), millis(found.median(p.name, "p99")),
-			whole(found.median(p.name, "cpu")), ratio(rate, found.median(haproxyName, "rate")))
+		t.add(p.name, whole(found.median(p.name, "rate")), millis(found.median(p.name, "p50")), millis(found.median(p.name, "p99")),
+			whole(found.median(p.name, "cpu")), found.ratio(p.name, haproxyName, "rate"))
 	}
 	return t, err
 }

@@ -67,8 +67,7 @@ func runDNS(ctx context.Context, r *rig) (*table, error) {
 			"from local data in memory.", dnsSockets, dnsWindow, dnsName, dnsPatience),
 	}
 	for _, s := range list {
-		rate := found.median(s.name, "rate")
-		t.add(s.name, whole(rate), whole(found.median(s.name, "lost")), cell("%.1f", found.median(s.name, "cpu")), ratio(rate, found.median("unbound", "rate")))
+		t.add(s.name, whole(found.median(s.name, "rate")), whole(found.median(s.name, "lost")), cell("%.1f", found.median(s.name, "cpu")), found.ratio(s.name, "unbound", "rate"))
 	}
 	return t, err
 }

@@ -39,9 +39,8 @@ func runHealth(ctx context.Context, r *rig) (*table, error) {
 		note:   fmt.Sprintf("%d connections ask /v1/health/service/web?passing without compression. %s", apiConnections, floorNote),
 	}
 	for _, s := range servers {
-		rate := found.median(s.name, "rate")
-		t.add(s.name, whole(rate), millis(found.median(s.name, "p50")), millis(found.median(s.name, "p99")),
-			cell("%.1f", found.median(s.name, "cpu")), cell("%.1f", found.median(s.name, "size")/1024), ratio(rate, found.median(floorName, "rate")))
+		t.add(s.name, whole(found.median(s.name, "rate")), millis(found.median(s.name, "p50")), millis(found.median(s.name, "p99")),
+			cell("%.1f", found.median(s.name, "cpu")), cell("%.1f", found.median(s.name, "size")/1024), found.ratio(s.name, floorName, "rate"))
 	}
 	return t, err
 }

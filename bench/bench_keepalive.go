@@ -42,9 +42,8 @@ func runKeepAlive(ctx context.Context, r *rig) (*table, error) {
 			return nil, err
 		}
 		for _, p := range pairs {
-			rate := found.median(p.name, prefix+"rate")
-			t.add(prefix+p.name, whole(rate), millis(found.median(p.name, prefix+"p50")), millis(found.median(p.name, prefix+"p99")),
-				cell("%.1f", found.median(p.name, prefix+"cpu")), ratio(rate, found.median(haproxyName, prefix+"rate")))
+			t.add(prefix+p.name, whole(found.median(p.name, prefix+"rate")), millis(found.median(p.name, prefix+"p50")), millis(found.median(p.name, prefix+"p99")),
+				cell("%.1f", found.median(p.name, prefix+"cpu")), found.ratio(p.name, haproxyName, prefix+"rate"))
 		}
 	}
 	return t, nil

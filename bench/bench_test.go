@@ -39,13 +39,21 @@ func TestMedianAndPercentile(t *testing.T) {
 func TestCells(t *testing.T) {
 	for want, got := range map[string]string{
 		"0": whole(0.2), "999": whole(999), "1,000": whole(999.6), "1,234,567": whole(1234567), "-1,000": whole(-1000), "-": whole(math.NaN()),
-		"2.00x": ratio(3, 1.5), "1.5": mebibytes(1.5 * (1 << 20)),
+		"1.5": mebibytes(1.5 * (1 << 20)),
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if got := ratio(1, 0); got != "-" {
+	s := samples{}
+	for _, noise := range []float64{1, 5, 2} { // what slows both down leaves the ratio as it is
+		s.add("a", "rate", 300/noise)
+		s.add("b", "rate", 150/noise)
+	}
+	if got := s.ratio("a", "b", "rate"); got != "2.00x" {
+		t.Errorf("ratio %s", got)
+	}
+	if got := s.ratio("a", "absent", "rate"); got != "-" {
 		t.Errorf("a ratio to nothing is %q", got)
 	}
 }

@@ -117,20 +117,20 @@ func (f *floor) register(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	body, err := json.Marshal(map[string]any{
 		"Node": map[string]any{"ID": "11111111-2222-3333-4444-555555555555", "Node": reg.Node, "Address": reg.Address, "Datacenter": "dc1",
-			"TaggedAddresses": map[string]string{}, "Meta": map[string]string{}, "CreateIndex": 100, "ModifyIndex": 100},
+			"TaggedAddresses": map[string]string{}, "Meta": map[string]string{}, "CreateIndex": f.index, "ModifyIndex": f.index},
 		"Service": map[string]any{"Registration": reg.Service, "Weights": map[string]int{"Passing": 1, "Warning": 1}, "EnableTagOverride": false,
 			"Proxy": map[string]any{"Mode": "", "MeshGateway": map[string]string{}, "Expose": map[string]string{}}, "Connect": map[string]string{},
-			"PeerName": "", "CreateIndex": 100, "ModifyIndex": 100},
+			"PeerName": "", "CreateIndex": f.index, "ModifyIndex": f.index},
 		"Checks": []any{reg.Check, reg.Check},
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if _, known := f.bodies[reg.Node]; !known {
 		f.order = append(f.order, reg.Node)
 	}

@@ -43,14 +43,19 @@ func programVersion(ctx context.Context, path string, arg string) string {
 	if err != nil {
 		return "version unknown: " + err.Error()
 	}
-	lines := strings.Split(string(out), "\n")
 	// Lictor's first line says which Consul it answers as.
-	for _, line := range lines {
-		if strings.Contains(line, "Lictor") {
-			return strings.TrimSpace(line)
+	if _, own, ok := strings.Cut(string(out), "\nLictor "); ok {
+		version, rest, _ := strings.Cut(own, "\n")
+		if revision, ok := strings.CutPrefix(firstLine(rest), "Revision "); ok {
+			version += ", revision " + revision
 		}
+		return version
 	}
-	return firstLine(string(out))
+	_, version, found := strings.Cut(strings.ToLower(firstLine(string(out))), "version")
+	if !found {
+		return firstLine(string(out))
+	}
+	return strings.Trim(version, " :")
 }
 
 func cpuModel() string {

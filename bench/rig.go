@@ -112,7 +112,7 @@ func (r *rig) skip(what, why string) {
 }
 
 func (r *rig) describeRounds() string {
-	return fmt.Sprintf("medians of %d rounds of %s for each contender, in alternating order", r.rounds, r.span)
+	return fmt.Sprintf("medians of %d rounds of %s for each contender, in alternating order; ratios are medians of the rounds' own", r.rounds, r.span)
 }
 
 // newDir makes a directory of a contender's own.

@@ -20,6 +20,17 @@ func (s samples) add(contender, what string, value float64) {
 // median returns the middle of what was measured; NaN where nothing was.
 func (s samples) median(contender, what string) float64 { return median(s[contender][what]) }
 
+// ratio returns the median of the ratios round by round, as a cell: contenders of one round ran one after another, so that
+// what else the machine did counts for both.
+func (s samples) ratio(contender, to, what string) string {
+	a, b := s[contender][what], s[to][what]
+	var ratios []float64
+	for i := range min(len(a), len(b)) {
+		ratios = append(ratios, a[i]/b[i])
+	}
+	return cell("%.2fx", median(ratios))
+}
+
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -59,8 +70,6 @@ func whole(v float64) string {
 }
 
 func millis(v float64) string { return cell("%.2f", v) }
-
-func ratio(v, to float64) string { return cell("%.2fx", v/to) }
 
 func mebibytes(v float64) string { return cell("%.1f", v/(1<<20)) }
 
