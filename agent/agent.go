@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/lictor-mesh/lictor/gossip"
 	"github.com/lictor-mesh/lictor/internal/atomicfile"
 	"github.com/lictor-mesh/lictor/model"
+	"github.com/lictor-mesh/lictor/model/fault"
 	"github.com/lictor-mesh/lictor/version"
 	"github.com/lictor-mesh/lictor/xds"
 )
@@ -81,6 +83,10 @@ func New(c *config.Config, o Options) (*Agent, error) {
 
 // open builds all parts, in the order in which they need each other.
 func (a *Agent) open(c *config.Config) (err error) {
+	if list := c.Unenforced(); len(list) > 0 && !c.Lictor.AllowUnenforced {
+		return fault.New(fault.Invalid, "%s: not enforced by this version, which would leave open what looks closed; "+
+			"take the options out, or set lictor { allow_unenforced = true }", strings.Join(list, ", "))
+	}
 	if a.dir, err = openDataDir(c.DataDir); err != nil {
 		return err
 	}
@@ -135,13 +141,16 @@ func (a *Agent) writePidFile() error {
 
 // openLocal opens what this host registered, and what keeps the catalog equal to it.
 func (a *Agent) openLocal(c *config.Config) error {
+	allowed, err := prefixes("lictor.check_allow_addresses", c.Lictor.CheckAllowAddresses)
+	if err != nil {
+		return err
+	}
 	a.checks = checks.NewRunner(&checks.Env{
 		Log: a.log.Named("checks"), Node: c.NodeName, Remote: remoteChecks{a.plane, a.reads},
 		Random:        func(n time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(max(n, 1)))) },
-		OutputMaxSize: c.CheckOutputMaxSize, Scripts: c.EnableScriptChecks, LocalScripts: c.EnableLocalScriptChecks,
+		OutputMaxSize: c.CheckOutputMaxSize, Allow: allowed, Scripts: c.EnableScriptChecks, LocalScripts: c.EnableLocalScriptChecks,
 	})
 	a.onClose(a.checks.Close)
-	var err error
 	a.local, err = local.Open(local.Options{
 		Log: a.log.Named("local"), Node: a.self(c), DataDir: c.DataDir, Checks: a.checks,
 		SidecarMinPort: c.Ports.SidecarMin, SidecarMaxPort: c.Ports.SidecarMax, DiscardOutput: c.DiscardCheckOutput,
@@ -229,7 +238,8 @@ func (a *Agent) openEdges(c *config.Config) error {
 	a.http = httpapi.New(httpapi.Config{
 		ControlPlane: a.plane, Agent: httpAgent{a}, Local: a.local, Mesh: a.mesh, Reads: a.reads,
 		Log: a.log.Named("http"), Metrics: a.metrics, Gatherer: a.metrics,
-		Node: c.NodeName, Datacenter: c.Datacenter, Indent: c.DevMode, DefaultAllow: c.ACL.DefaultPolicy != "deny" || !c.ACL.Enabled,
+		Node: c.NodeName, Datacenter: c.Datacenter, Indent: c.DevMode, DefaultAllow: c.ACL.DefaultPolicy != "deny" || !c.ACL.Enabled, DefaultAllowIntention: defaultAllow(c),
+		MetricsPrefix:   c.Telemetry.MetricsPrefix,
 		ConnectDisabled: !c.Connect.Enabled, PrometheusOff: c.Telemetry.PrometheusRetentionTime <= 0,
 		CacheDisabled: !c.HTTP.UseCache, TranslateWAN: c.TranslateWANAddrs,
 		ResponseHeaders: c.HTTP.ResponseHeaders, BlockEndpoints: c.HTTP.BlockEndpoints, AllowWriteFrom: c.HTTP.AllowWriteFrom,
@@ -322,7 +332,7 @@ func (a *Agent) gossipConfig(c *config.Config) gossip.Config {
 		BindAddr: c.SerfBindLAN.Addr().String(), BindPort: int(c.SerfBindLAN.Port()),
 		AdvertiseAddr: c.AdvertiseAddr.String(), Tags: a.tags(c), Key: c.EncryptKey,
 		SnapshotPath: a.dir.in("serf", "local.snapshot"), RejoinAfterLeave: c.RejoinAfterLeave,
-		Timers: gossip.LANTimers(), Logger: a.log,
+		Timers: lanTimers(c), Logger: a.log,
 	}
 	if c.DevMode {
 		g.Timers = gossip.FastTimers()
@@ -333,6 +343,15 @@ func (a *Agent) gossipConfig(c *config.Config) gossip.Config {
 	return g
 }
 
+// lanTimers are the pool's defaults with what gossip_lan sets.
+func lanTimers(c *config.Config) gossip.Timers {
+	t := gossip.LANTimers()
+	g := c.GossipLAN
+	t.GossipInterval, t.GossipNodes, t.ProbeInterval, t.ProbeTimeout = g.GossipInterval, g.GossipNodes, g.ProbeInterval, g.ProbeTimeout
+	t.RetransmitMult, t.SuspicionMult = g.RetransmitMult, g.SuspicionMult
+	return t
+}
+
 func (a *Agent) tags(c *config.Config) map[string]string {
 	if !c.Server {
 		return gossip.ClientTags(c.Datacenter, a.nodeID)
@@ -341,6 +360,19 @@ func (a *Agent) tags(c *config.Config) map[string]string {
 		Datacenter: c.Datacenter, ID: a.nodeID, Port: a.sockets.rpcPort(c), GRPCPort: c.Ports.GRPC, GRPCTLSPort: c.Ports.GRPCTLS,
 		WANJoinPort: c.Ports.SerfWAN, Bootstrap: c.Bootstrap, Expect: c.BootstrapExpect, ACLs: c.ACL.Enabled,
 	})
+}
+
+// prefixes reads the networks of an option.
+func prefixes(option string, list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "%s: %q is no network; write it like 169.254.0.0/16", option, text)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // addrPort reads an instance's address, invalid when it is no IP.

@@ -45,7 +45,7 @@ func (a *Agent) stats() map[string]map[string]string {
 			"services": strconv.Itoa(len(services)), "checks": strconv.Itoa(len(list)),
 			"check_monitors": "0", "check_ttls": strconv.Itoa(count(list, "ttl")),
 		},
-		"build":    {"version": version.Compat, "revision": "", "prerelease": "", "lictor_version": version.Own()},
+		"build":    {"version": version.Compat, "revision": version.Revision(), "prerelease": "", "lictor_version": version.Own()},
 		"runtime":  runtimeStats(),
 		"serf_lan": a.pool.Stats(),
 	}

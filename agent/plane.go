@@ -24,6 +24,8 @@ type plane interface {
 	Views() view.Source
 	// MembersChanged tells that the gossip pool has changed. It does not wait.
 	MembersChanged()
+	// SetLimits takes over the limits of the configuration after a reload.
+	SetLimits(c *config.Config)
 	// Stats are facts for the info command, by section.
 	Stats() map[string]map[string]string
 	// Run works until ctx ends.

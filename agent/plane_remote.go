@@ -82,6 +82,9 @@ func (p *remotePlane) Datacenters(context.Context, model.Request) ([]string, err
 	return []string{p.datacenter}, nil
 }
 
+// SetLimits implements plane: a client agent listens for no RPC.
+func (*remotePlane) SetLimits(*config.Config) {}
+
 // Stats implements plane.
 func (p *remotePlane) Stats() map[string]map[string]string {
 	section := map[string]string{"server": "false", "known_servers": strconv.Itoa(len(p.KnownServers()))}

@@ -48,12 +48,19 @@ func (a *Agent) newServerPlane(c *config.Config) (plane, error) {
 	p.rpc = rpc.NewServer(rpc.ServerConfig{
 		Handler: server.Handler(), Calls: server.Calls(), Leader: func() string { _, l := server.Consensus().Leader(); return string(l) },
 		Register: []func(grpc.ServiceRegistrar){transport.Register}, Authorize: a.authorizeRPC,
-		Limits:           netlimit.Limits{PerIP: c.Limits.RPCMaxConnsPerClient},
+		Limits:           rpcLimits(c),
 		HandshakeTimeout: c.Limits.RPCHandshakeTimeout, Logger: a.log.Named("rpc"),
 	})
 	p.listener = a.sockets.rpc[0]
 	return p, nil
 }
+
+func rpcLimits(c *config.Config) netlimit.Limits {
+	return netlimit.Limits{PerIP: c.Limits.RPCMaxConnsPerClient}
+}
+
+// SetLimits implements plane.
+func (p *serverPlane) SetLimits(c *config.Config) { p.rpc.SetLimits(rpcLimits(c)) }
 
 // authorizeRPC decides who may call what on the RPC port, before a request is read. Raft's messages can depose a
 // leader: they are taken from servers only, which without TLS are known by their addresses in the gossip pool.

@@ -56,7 +56,7 @@ func (a *Agent) listen(c *config.Config) (s *sockets, err error) {
 		limit        netlimit.Config
 	}{
 		{"HTTP", "ports.http", c.HTTPAddrs, &s.http, netlimit.Config{
-			Limits: netlimit.Limits{Total: maxConns, PerIP: c.Limits.HTTPMaxConnsPerClient, FirstByte: firstByte},
+			Limits: httpLimits(c),
 			Option: "limits.http_max_conns_per_client", Refusal: []byte(tooMany)}},
 		{"gRPC", "ports.grpc", c.GRPCAddrs, &s.grpc, netlimit.Config{
 			Limits: netlimit.Limits{Total: maxConns, PerIP: grpcPerHost, FirstByte: firstByte}}},
@@ -89,6 +89,11 @@ func (a *Agent) listen(c *config.Config) (s *sockets, err error) {
 		s.rpc = append(s.rpc, l) // the RPC server puts it under limits
 	}
 	return s, nil
+}
+
+// httpLimits are those of the HTTP API.
+func httpLimits(c *config.Config) netlimit.Limits {
+	return netlimit.Limits{Total: maxConns, PerIP: c.Limits.HTTPMaxConnsPerClient, FirstByte: firstByte}
 }
 
 func bind(name, option string, addr config.Listen) (net.Listener, error) {

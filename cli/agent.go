@@ -94,6 +94,7 @@ func (r *agentRun) run(args []string) error {
 		return fmt.Errorf("==> %w", err)
 	}
 	defer closeLog()
+	private()
 	// What is logged while the agent is built stands behind the banner.
 	gate := &gatedWriter{out: out}
 	defer gate.open()

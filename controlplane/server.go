@@ -185,7 +185,7 @@ func (s *Server) awaitLeadership(ctx context.Context) error {
 		case <-poll.C:
 		case <-deadline.C:
 			return fault.New(fault.NoLeader, "No cluster leader").
-				WithHint("no server has been elected within %s; see `lictor operator raft list-peers`", s.config.HoldTimeout)
+				WithHint("no server has been elected within %s; see the servers' logs, and `lictor info` on each", s.config.HoldTimeout)
 		case <-ctx.Done():
 			return fault.New(fault.Canceled, "the caller went away: %w", ctx.Err())
 		}

@@ -185,7 +185,8 @@ func TestGarbageOnListenersDisturbsNothing(t *testing.T) {
 		_ = c.Close()
 	}
 	eventually(t, "each is counted", func() bool {
-		return p.db.counter("lictor_proxy_connections_failed_total", "handshake") == 50
+		return p.db.counter("lictor_proxy_connections_failed_total", "handshake") == 38 &&
+			p.db.counter("lictor_proxy_connections_failed_total", "silent") == 12
 	})
 	if n := strings.Count(p.db.log.String(), "did not identify itself"); n == 0 || n > 3 {
 		t.Errorf("%d log lines about 50 strangers", n)

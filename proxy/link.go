@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -150,11 +152,15 @@ func (l *listener) answer(conn *tunnel.Conn, v tunnel.Verdict, reason string) {
 func (l *listener) strange(raw net.Conn, err error) {
 	reset(raw)
 	reason := "handshake"
-	if isDenied(err) {
+	switch {
+	case isDenied(err):
 		reason = "denied"
+	case errors.Is(err, io.EOF):
+		// Who connects and says nothing is a health check, far more often than not.
+		reason = "silent"
 	}
 	l.p.metrics.failed.WithLabelValues(l.name, reason).Inc()
-	if reason == "denied" {
+	if reason != "handshake" {
 		return
 	}
 	if n, ok := l.complaints.allow(time.Now()); ok {

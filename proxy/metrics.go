@@ -24,7 +24,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lictor_proxy_bytes_total",
 			Help: "Application bytes carried, by listener and direction (up: from the caller); a connection counts when it ends."}, []string{"listener", "direction"}),
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lictor_proxy_connections_failed_total",
-			Help: "Connections that were not carried, by listener and reason (handshake, denied, limit, leaving, upstream)."}, []string{"listener", "reason"}),
+			Help: "Connections that were not carried, by listener and reason (handshake, silent, denied, limit, leaving, upstream)."}, []string{"listener", "reason"}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lictor_proxy_denied_total",
 			Help: "Connections that an intention denied, refused or cut off, by source, destination and deciding policy (default: none matched)."}, []string{"source", "destination", "policy"}),
 		cut: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lictor_proxy_connections_cut_total",

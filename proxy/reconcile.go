@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -156,7 +157,7 @@ func (p *Proxy) Waiting() []string {
 		return []string{"draining"}
 	}
 	if p.state == nil {
-		return []string{p.waiting}
+		return []string{cmp.Or(p.waiting, "the agent's first answer")}
 	}
 	var lines []string
 	for name, reason := range p.problems {

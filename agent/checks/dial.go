@@ -23,7 +23,7 @@ func metadata() []netip.Addr {
 type errDenied struct{ addr netip.Addr }
 
 func (e errDenied) Error() string {
-	return fmt.Sprintf("refusing to connect to %s: checks may not reach link-local or metadata addresses (allow it in check_allow_addresses)", e.addr)
+	return fmt.Sprintf("refusing to connect to %s: checks may not reach link-local or metadata addresses (allow it in lictor.check_allow_addresses)", e.addr)
 }
 
 // denied tells whether checks may not connect to a. Addresses of IPv4 that are dressed as IPv6 count as what

@@ -233,6 +233,10 @@ type Lictor struct {
 	LeafCertTTLOverride time.Duration
 	// DrainWait is how long a proxy that leaves waits for its callers to have heard of it.
 	DrainWait time.Duration
+	// AllowUnenforced starts the agent in spite of Unenforced.
+	AllowUnenforced bool
+	// CheckAllowAddresses are networks that checks may reach although they are link-local or serve metadata.
+	CheckAllowAddresses []string
 }
 
 // raw holds what is written before it is resolved.

@@ -176,7 +176,7 @@ func TestErrorsNameThePlaceAndTheFix(t *testing.T) {
 		{"a.hcl", `ports { grpc = 8301 }`, `Serf LAN address 0.0.0.0:8301 already configured for gRPC`},
 		{"a.hcl", `ports { server = -1 }`, `ports.server: -1 is not a port; use 1 to 65535 (it cannot be turned off)`},
 		{"a.hcl", `ports { http = 70000 }`, `ports.http: 70000 is not a port; use 1 to 65535, or -1 to turn it off`},
-		{"a.hcl", `connect { ca_provider = "x" }`, `connect.ca_provider "x" is unknown; use one of consul, vault, aws-pca`},
+		{"a.hcl", `connect { ca_provider = "x" }`, `connect.ca_provider "x" is unknown; use one of consul`},
 		{"a.hcl", `connect { ca_config { leaf_cert_tl = "1h" } }`, `invalid config key connect.ca_config.leaf_cert_tl; did you mean "leaf_cert_ttl"?`},
 		{"a.hcl", `connect { ca_config { leaf_cert_ttl = 5 } }`, `connect.ca_config.leaf_cert_ttl: 5 is not a duration; write it like "72h"`},
 		{"a.hcl", `auto_encrypt { allow_tls = true }`, `auto_encrypt.allow_tls is for servers; clients set auto_encrypt.tls`},

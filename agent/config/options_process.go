@@ -9,11 +9,11 @@ import (
 
 func raftOptions() []Option {
 	return slices.Concat([]Option{
-		live("performance.raft_multiplier", "1", "Factor of Raft's timeouts, 1 to 10", func(c *Config) *int { return &c.Performance.RaftMultiplier }).reload(),
-		live("raft_snapshot_threshold", "16384", "Log entries between snapshots", func(c *Config) *int { return &c.Raft.SnapshotThreshold }).reload().shown("RaftSnapshotThreshold"),
-		live("raft_snapshot_interval", "30s", "Time between looks whether a snapshot is due", func(c *Config) *time.Duration { return &c.Raft.SnapshotInterval }).reload().shown("RaftSnapshotInterval"),
-		live("raft_trailing_logs", "10240", "Log entries to keep behind a snapshot", func(c *Config) *int { return &c.Raft.TrailingLogs }).reload().shown("RaftTrailingLogs"),
-		live("raft_prevote_disabled", "false", "Elect without asking first", func(c *Config) *bool { return &c.Raft.PrevoteDisabled }),
+		live("performance.raft_multiplier", "1", "Factor of Raft's timeouts, 1 to 10", func(c *Config) *int { return &c.Performance.RaftMultiplier }),
+		live("raft_snapshot_threshold", "16384", "Log entries between snapshots", func(c *Config) *int { return &c.Raft.SnapshotThreshold }).shown("RaftSnapshotThreshold"),
+		live("raft_snapshot_interval", "30s", "Time between looks whether a snapshot is due", func(c *Config) *time.Duration { return &c.Raft.SnapshotInterval }).shown("RaftSnapshotInterval"),
+		live("raft_trailing_logs", "10240", "Log entries to keep behind a snapshot", func(c *Config) *int { return &c.Raft.TrailingLogs }).shown("RaftTrailingLogs"),
+		live("raft_prevote_disabled", "false", "Elect without asking first", func(c *Config) *bool { return &c.Raft.PrevoteDisabled }).effect(Pending),
 		pending[string]("raft_logstore.backend", "", "Log store; wal is the only one here"),
 		pending[bool]("raft_logstore.disable_log_cache", "false", ""),
 		pending[bool]("raft_logstore.verification.enabled", "false", ""),

@@ -76,7 +76,7 @@ func tlsOptions() []Option {
 func connectOptions() []Option {
 	return []Option{
 		live("connect.enabled", "true", "Run the mesh: authority, intentions, xDS", func(c *Config) *bool { return &c.Connect.Enabled }).shown("ConnectEnabled"),
-		live("connect.ca_provider", "", "Who signs: consul (built in, the default), vault or aws-pca", func(c *Config) *string { return &c.Connect.CAProvider }).shown("ConnectCAProvider"),
+		live("connect.ca_provider", "", "Who signs: consul (built in, the default)", func(c *Config) *string { return &c.Connect.CAProvider }).shown("ConnectCAProvider"),
 		live("connect.ca_config", "", "Settings of the authority, like leaf_cert_ttl, root_cert_ttl, private_key_type, private_key_bits", func(c *Config) *map[string]any { return &c.raw.caConfig }),
 		pending[bool]("connect.enable_mesh_gateway_wan_federation", "false", "Reach other datacenters through mesh gateways"),
 		pending[bool]("peering.enabled", "true", "Peer with other clusters"),
@@ -87,6 +87,8 @@ func connectOptions() []Option {
 func lictorOptions() []Option {
 	return []Option{
 		live("lictor.leaf_cert_ttl_override", "0s", "Lifetime of leaf certificates below what connect.ca_config allows, 5s or more; for demonstrations and tests", func(c *Config) *time.Duration { return &c.Lictor.LeafCertTTLOverride }),
+		live("lictor.allow_unenforced", "false", "Start although options that protect something, and are set, are not enforced yet", func(c *Config) *bool { return &c.Lictor.AllowUnenforced }),
+		live("lictor.check_allow_addresses", "", "Networks (CIDR) that checks may reach although they are link-local or serve cloud metadata", func(c *Config) *[]string { return &c.Lictor.CheckAllowAddresses }),
 		live("lictor.drain_wait", "2s", "Longest time that a leaving proxy waits for its callers to have heard of it", func(c *Config) *time.Duration { return &c.Lictor.DrainWait }),
 	}
 }

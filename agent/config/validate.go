@@ -140,7 +140,7 @@ func (b *builder) validateWords() error {
 		{"acl.default_policy", c.ACL.DefaultPolicy, "allow deny"},
 		{"acl.down_policy", c.ACL.DownPolicy, "allow deny extend-cache async-cache"},
 		{"default_intention_policy", c.DefaultIntentionPolicy, " allow deny"},
-		{"connect.ca_provider", c.Connect.CAProvider, " consul vault aws-pca"},
+		{"connect.ca_provider", c.Connect.CAProvider, " consul"},
 		{"dns_config.recursor_strategy", c.DNS.RecursorStrategy, "sequential random"},
 		{"limits.request_limits.mode", c.Limits.RequestMode, "disabled permissive enforcing"},
 	} {

@@ -139,8 +139,8 @@ type Config struct {
 	Datacenter string
 	// Indent makes JSON readable for humans, as -dev agents do.
 	Indent bool
-	// DefaultAllow is acl.default_policy, and what no intention decides.
-	DefaultAllow bool
+	// DefaultAllow is acl.default_policy; DefaultAllowIntention is what holds where no intention decides.
+	DefaultAllow, DefaultAllowIntention bool
 	// DefaultToken returns the agent's token for requests without one; nil is none.
 	DefaultToken func() model.Secret
 	// ConnectDisabled, Streaming off, PrometheusOff, and CacheDisabled mirror connect.enabled, use_streaming_backend,

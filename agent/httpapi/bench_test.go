@@ -100,7 +100,7 @@ func BenchmarkHealthService(b *testing.B) {
 	for n := range 80 {
 		m.register(b, fmt.Sprintf("node-%d", n), "passing")
 	}
-	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Datacenter: "dc1", DefaultAllow: true})
+	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Datacenter: "dc1", DefaultAllow: true, DefaultAllowIntention: true})
 	for _, c := range []struct{ name, path, encoding string }{
 		{"plain", "/v1/health/service/web?passing", ""},
 		{"gzip", "/v1/health/service/web?passing=1&stale", "gzip"},
@@ -131,7 +131,7 @@ func BenchmarkThroughNetHTTP(b *testing.B) {
 	for n := range 80 {
 		m.register(b, fmt.Sprintf("node-%d", n), "passing")
 	}
-	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Datacenter: "dc1", DefaultAllow: true})
+	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Datacenter: "dc1", DefaultAllow: true, DefaultAllowIntention: true})
 	whole := httptest.NewRecorder()
 	api.ServeHTTP(whole, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/v1/health/service/web?passing", http.NoBody))
 	body := whole.Body.Bytes()

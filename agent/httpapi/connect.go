@@ -166,7 +166,7 @@ func (a *API) answerAuthorize(x *exchange, target model.ServiceName, id model.SP
 	if err != nil {
 		return err
 	}
-	d := intention.Decide(bearing, id.Service, a.DefaultAllow)
+	d := intention.Decide(bearing, id.Service, a.DefaultAllowIntention)
 	allowed, reason := d.Allowed, d.Reason()
 	if allowed && id.TrustDomain != ours {
 		// A name means nothing outside the domain that vouches for it.

@@ -61,7 +61,7 @@ func startHost(t *testing.T, o options) *host {
 	registry := prometheus.NewRegistry()
 	config := httpapi.Config{
 		ControlPlane: h, Agent: h, Mesh: h, Reads: h.reads, Log: hclog.NewNullLogger(), Metrics: registry, Gatherer: registry,
-		Node: "node1", Datacenter: h.dc, Indent: true, DefaultAllow: true, ConnectDisabled: !o.connect, PrometheusOff: true,
+		Node: "node1", Datacenter: h.dc, Indent: true, DefaultAllow: true, DefaultAllowIntention: true, ConnectDisabled: !o.connect, PrometheusOff: true,
 	}
 	if o.edit != nil {
 		o.edit(&config)

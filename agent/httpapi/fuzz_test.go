@@ -24,7 +24,7 @@ func FuzzBodies(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(s.Close)
-	api := httpapi.New(httpapi.Config{ControlPlane: m, Local: deaf{s}, Reads: m.reads, Log: failing{hclog.NewNullLogger(), f}, Datacenter: "dc1", DefaultAllow: true})
+	api := httpapi.New(httpapi.Config{ControlPlane: m, Local: deaf{s}, Reads: m.reads, Log: failing{hclog.NewNullLogger(), f}, Datacenter: "dc1", DefaultAllow: true, DefaultAllowIntention: true})
 	endpoints := []struct{ method, path string }{
 		{http.MethodPut, "/v1/catalog/register"}, {http.MethodPut, "/v1/catalog/deregister"}, {http.MethodPut, "/v1/agent/check/update/x"},
 		{http.MethodPut, "/v1/connect/intentions/exact?source=a&destination=b"}, {http.MethodPost, "/v1/connect/intentions"},
@@ -58,7 +58,7 @@ func (deaf) AddCheck(*model.CheckDefinition, local.Registering) error     { retu
 func FuzzQueries(f *testing.F) {
 	m := newMemory(f)
 	m.register(f, "n1", "passing")
-	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: failing{hclog.NewNullLogger(), f}, Datacenter: "dc1", DefaultAllow: true})
+	api := httpapi.New(httpapi.Config{ControlPlane: m, Reads: m.reads, Log: failing{hclog.NewNullLogger(), f}, Datacenter: "dc1", DefaultAllow: true, DefaultAllowIntention: true})
 	for _, q := range []string{"index=1&wait=1ms", "filter=Service.Port==1", "passing&tag=v1&tag=", "node-meta=a:b&near=_agent&pretty", "stale&max_stale=1s",
 		"%zz", "a;b", "token=x&dc=&datacenter=", "ns=&partition=", "&&=&=a"} {
 		f.Add(q)

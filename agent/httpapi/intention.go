@@ -139,7 +139,7 @@ func (a *API) intentionCheck(x *exchange) error {
 		return err
 	}
 	o := beginObject(nil)
-	o.flag("Allowed", intention.Decide(bearing, source, a.DefaultAllow).Allowed)
+	o.flag("Allowed", intention.Decide(bearing, source, a.DefaultAllowIntention).Allowed)
 	return x.json(a, o.end())
 }
 

@@ -82,6 +82,9 @@ func (a *API) handle(x *exchange) error {
 		return fault.New(fault.Permission, "Access is restricted").
 			WithHint("http_config.allow_write_http_from does not list the address that this request came from")
 	}
+	if err := sameSite(x.r); err != nil {
+		return err
+	}
 	if err := x.params.check(); err != nil {
 		return &statusError{http.StatusInternalServerError,
 			fault.New(fault.BadRequest, "").WithHint("the query string does not decode: %v", err)}
@@ -100,6 +103,16 @@ func (a *API) handle(x *exchange) error {
 		return err
 	}
 	return h(a, x)
+}
+
+// sameSite refuses a write that a browser sends for a page of another site: whoever can open a page on a host
+// would otherwise make its agent do what the page wants. Clients that are no browsers send none of these headers.
+func sameSite(r *http.Request) error {
+	if new(http.CrossOriginProtection).Check(r) == nil {
+		return nil
+	}
+	return fault.New(fault.Permission, "Cross-origin writes are refused").
+		WithHint("a page of %q may not write to this agent; send the request from the page's own server", r.Header.Get("Origin"))
 }
 
 // finish recovers a handler's panic, which costs one request, and writes the request log. Both name the

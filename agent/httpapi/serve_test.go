@@ -26,7 +26,7 @@ import (
 func small(t testing.TB, edit func(*httpapi.Config)) (*httptest.Server, *memory) {
 	t.Helper()
 	m := newMemory(t)
-	config := httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Node: "node1", Datacenter: "dc1", DefaultAllow: true}
+	config := httpapi.Config{ControlPlane: m, Reads: m.reads, Log: hclog.NewNullLogger(), Node: "node1", Datacenter: "dc1", DefaultAllow: true, DefaultAllowIntention: true}
 	if edit != nil {
 		edit(&config)
 	}
