@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +66,7 @@ func New(cfg Config) (*Pool, error) {
 }
 
 func serfConfig(cfg *Config, transport memberlist.Transport, port int, ring *memberlist.Keyring, events chan<- serf.Event) *serf.Config {
-	logger := cfg.Logger.StandardLogger(&hclog.StandardLoggerOptions{InferLevels: true})
+	logger := log.New(newComplaints(cfg.Logger.StandardWriter(&hclog.StandardLoggerOptions{InferLevels: true}), time.Now), "", 0)
 	ml := memberlist.DefaultLANConfig()
 	if cfg.Kind == WAN {
 		ml = memberlist.DefaultWANConfig()
