@@ -157,8 +157,11 @@ func (l *Listener) admit(c net.Conn) net.Conn {
 		return l.wrap(c, key, hasIP, limits.FirstByte)
 	}
 	if tell {
-		l.cfg.Logger.Warn("too many connections, refusing new ones", "listener", l.cfg.Name, "client", c.RemoteAddr(),
-			"cap", which, "limit", limit, "option", l.cfg.Option)
+		about := []any{"listener", l.cfg.Name, "client", c.RemoteAddr(), "cap", which, "limit", limit}
+		if l.cfg.Option != "" {
+			about = append(about, "option", l.cfg.Option)
+		}
+		l.cfg.Logger.Warn("too many connections, refusing new ones", about...)
 	}
 	l.refuse(c)
 	return nil
