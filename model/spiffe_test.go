@@ -14,7 +14,7 @@ const testDomain TrustDomain = "11111111-2222-3333-4444-555555555555.consul"
 func TestIdentitiesAreWrittenAsDocumented(t *testing.T) {
 	td := string(testDomain)
 	for want, id := range map[string]SPIFFEID{
-		"spiffe://" + td:                                   CASPIFFE(testDomain),
+		"spiffe://" + td: CASPIFFE(testDomain),
 		"spiffe://" + td + "/ns/default/dc/dc1/svc/web":    ServiceSPIFFE(testDomain, "dc1", "web"),
 		"spiffe://" + td + "/ns/default/dc/dc1/svc/a%20b!": {},
 		"spiffe://" + td + "/ns/default/dc/dc1/svc/a%20b":  ServiceSPIFFE(testDomain, "dc1", "a b"),

@@ -269,4 +269,3 @@ func foreignCertificate() (tls.Certificate, error) {
 	}
 	return tls.X509KeyPair([]byte(leaf.CertPEM), []byte(leaf.PrivateKeyPEM.Reveal()))
 }
-

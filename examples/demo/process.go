@@ -139,4 +139,3 @@ func (m *Mesh) run(ctx context.Context, args ...string) (string, error) {
 	}
 	return string(out), nil
 }
-
