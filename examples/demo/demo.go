@@ -1,9 +1,6 @@
 package demo
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // Run starts the mesh, tells what runs where and what to try, and keeps it until ctx ends. It then ends every
 // process that it started.
@@ -22,16 +19,16 @@ func Run(ctx context.Context, o Options, say func(format string, args ...any)) e
 	say("")
 	say("web -> api -> db runs at %s. Things to try in another terminal:", web)
 	for _, line := range []string{
-		"curl " + web,
-		prefix + "bin/lictor intention create -deny web api   # then curl again; delete it with: bin/lictor intention delete web api",
+		"bin/lictor demo probe " + web + "   # or curl; who called whom",
+		prefix + "bin/lictor intention create -deny web api   # probe again; heal with: bin/lictor intention delete web api",
+		prefix + "bin/lictor catalog nodes -service=db",
 		prefix + "bin/lictor catalog services -tags",
-		"dig @127.0.0.1 -p " + strings.TrimPrefix(loopback(m.layout.DNS), "127.0.0.1:") + " db.service.consul SRV",
-		"curl -s http://" + loopback(m.layout.Admin[3]) + "/metrics | grep lictor",
+		"bin/lictor demo probe http://" + loopback(m.layout.Admin[3]) + "/metrics | grep lictor_proxy",
 	} {
 		say("  %s", line)
 	}
 	say("")
-	say("Ctrl-C ends it.")
+	say("DNS answers too: dig @127.0.0.1 -p %d db.service.consul SRV. Ctrl-C ends it all.", m.layout.DNS)
 	<-ctx.Done()
 	say("ending every process")
 	return nil
