@@ -25,6 +25,8 @@ import (
 const (
 	// idleAge is how long a leaf is kept renewed after its last user went.
 	idleAge = 5 * time.Minute
+	// rootsWait is how long the first certificate waits for the mesh's roots before that counts as a failure.
+	rootsWait = 7 * time.Second
 	// retryMin and retryMax bound the pause after a failed attempt.
 	retryMin = 250 * time.Millisecond
 	retryMax = 30 * time.Second
@@ -189,10 +191,14 @@ func (k *Keeper) keep(id key, l *leaf, token model.Secret) {
 		return
 	}
 	defer roots.Close()
-	pause := retryMin
+	pause, patient := retryMin, true
 	var wait time.Duration
 	for {
 		result, rootsChanged := roots.Current()
+		if wait <= 0 && patient && !known(k.trust(result)) {
+			// A young cluster makes its authority just now. Its root wakes this loop, and whoever asks waits for that.
+			wait, patient = rootsWait, false
+		}
 		if wait <= 0 {
 			switch err := k.renew(id, l, token, k.trust(result)); {
 			case err == nil:
@@ -266,9 +272,11 @@ func (k *Keeper) trust(r *view.Result) *model.CARoots {
 	return k.config.Reads.CARoots.Value(r)
 }
 
+func known(roots *model.CARoots) bool { return roots != nil && roots.ActiveRootID != "" }
+
 // renew makes a key, has it certified and puts it in use.
 func (k *Keeper) renew(id key, l *leaf, token model.Secret, roots *model.CARoots) error {
-	if roots == nil || roots.ActiveRootID == "" {
+	if !known(roots) {
 		return fault.New(fault.Unavailable, "the mesh's roots are not known yet")
 	}
 	spiffe := model.ServiceSPIFFE(model.TrustDomain(roots.TrustDomain), k.config.Datacenter, id.service)
