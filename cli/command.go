@@ -35,13 +35,6 @@ func newCommand(sh *shell, name, form, synopsis string) *command {
 	return c
 }
 
-// wasSet tells whether the flag name was given on the command line.
-func (c *command) wasSet(name string) bool {
-	found := false
-	c.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
-	return found
-}
-
 // Run implements cli.Command.
 func (c *command) Run(args []string) int {
 	if c.run == nil {

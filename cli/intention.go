@@ -45,6 +45,7 @@ func findIntention(cl *client, args []string) (*api.Intention, error) {
 	var ixn *api.Intention
 	var err error
 	if len(args) == 1 {
+		//lint:ignore SA1019 the command has a form that names intentions by the id of the deprecated API
 		ixn, _, err = cl.Connect().IntentionGet(args[0], cl.query()) //nolint:staticcheck // IDs remain valid in scripts
 	} else {
 		ixn, _, err = cl.Connect().IntentionGetExact(args[0], args[1], cl.query())

@@ -110,6 +110,7 @@ func (w *intentionWrite) write(cl *client, ixn *api.Intention) error {
 			return replaceIntention(cl, old, ixn)
 		}
 	}
+	//lint:ignore SA1019 the command has a form that names intentions by the id of the deprecated API
 	if _, _, err := cl.Connect().IntentionCreate(ixn, nil); err != nil { //nolint:staticcheck // refuses duplicates, which upsert does not
 		return cl.fail(fmt.Sprintf("Error creating intention %q", ixn), err)
 	}
@@ -122,6 +123,7 @@ func replaceIntention(cl *client, old, ixn *api.Intention) error {
 	var err error
 	if old.ID != "" {
 		ixn.ID = old.ID
+		//lint:ignore SA1019 the command has a form that names intentions by the id of the deprecated API
 		_, err = cl.Connect().IntentionUpdate(ixn, nil) //nolint:staticcheck // keeps ID and metadata, which upsert does not
 	} else {
 		_, err = cl.Connect().IntentionUpsert(ixn, nil)

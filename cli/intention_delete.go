@@ -22,6 +22,7 @@ func intentionDelete(sh *shell) *command {
 		}
 		var err error
 		if len(args) == 1 {
+			//lint:ignore SA1019 the command has a form that names intentions by the id of the deprecated API
 			_, err = cl.Connect().IntentionDelete(args[0], nil) //nolint:staticcheck // IDs remain valid in scripts
 		} else {
 			_, err = cl.Connect().IntentionDeleteExact(args[0], args[1], nil)
