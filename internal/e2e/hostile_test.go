@@ -127,8 +127,12 @@ func (p *process) logged() (lines []string) {
 func (m *mesh) served(t *testing.T) {
 	t.Helper()
 	for range 3 {
-		if err := errors.Join(askAPI(t.Context(), m.at("http")), m.asks(), m.db.ready(), m.resolves()); err != nil {
-			t.Fatalf("another client is not served: %v", err)
+		for what, err := range map[string]error{
+			"the API": askAPI(t.Context(), m.at("http")), "the mesh": m.asks(), "the admin address": m.db.ready(), "DNS": m.resolves(),
+		} {
+			if err != nil {
+				t.Fatalf("another client is not served by %s: %v", what, err)
+			}
 		}
 	}
 }
