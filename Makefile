@@ -6,6 +6,7 @@ DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null)
 PKG       = github.com/lictor-mesh/lictor
 LDFLAGS   = -s -w -X $(PKG)/version.own=$(VERSION) -X $(PKG)/version.revision=$(REVISION) -X $(PKG)/version.buildDate=$(DATE)
 GOBUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: build demo demo-check test lint unit generate fuzz bench compose compose-check compose-image release clean
@@ -42,7 +43,7 @@ compose-image: build
 	docker build -q -t lictor:local -f examples/compose/Dockerfile bin
 
 compose: compose-image ## the demo mesh in containers
-	docker-compose up -d
+	$(COMPOSE) up -d
 
 compose-check: build ## proves the containers' mesh and takes it down
 	@examples/compose/check

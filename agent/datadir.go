@@ -74,7 +74,7 @@ func (d *dataDir) nodeID(configured model.NodeID) (model.NodeID, error) {
 		case err == nil:
 			id, err := uuid.Parse(strings.TrimSpace(string(kept)))
 			if err != nil {
-				return "", fmt.Errorf("%s holds no node id: %w; remove the file to give this host a new identity", name, err)
+				return "", fmt.Errorf("%s holds no node id: %w; write the id back that this host had, or on a client agent remove the file for a new identity", name, err)
 			}
 			return model.NodeID(id.String()), nil
 		case !errors.Is(err, fs.ErrNotExist):

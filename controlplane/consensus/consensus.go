@@ -91,11 +91,28 @@ func Start(c Config) (*Node, error) {
 		n.closeAll()
 		return nil, fmt.Errorf("starting Raft on %s: %w", place(c.Dir), err)
 	}
+	if err := n.checkIdentity(&c); err != nil {
+		_ = n.raft.Shutdown().Error()
+		n.closeAll()
+		return nil, err
+	}
 	n.proposer = newProposer(n.raft)
 	if c.Dir != "" {
 		n.marker = newMarker(storage.stable, n.applied, c.Logger)
 	}
 	return n, nil
+}
+
+// checkIdentity refuses data of a lone server with another id: there would never be a leader, and nothing would
+// say why.
+func (n *Node) checkIdentity(c *Config) error {
+	servers, err := n.Peers()
+	if err != nil || len(servers) != 1 || servers[0].ID == c.ID {
+		return err
+	}
+	return fmt.Errorf("the Raft data in %s belong to the server with the node id %s, and this one is %s: its node-id file was lost or "+
+		"changed, or node_id was set; write %s into the file node-id beside them (or into node_id), and start again",
+		place(c.Dir), servers[0].ID, c.ID, servers[0].ID)
 }
 
 func place(dir string) string {
@@ -169,7 +186,7 @@ func raftConfig(c *Config) *raft.Config {
 	m := time.Duration(max(c.Multiplier, 1))
 	r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = m*electionTimeout, m*electionTimeout, m*leaseTimeout
 	if c.Bootstrap {
-		// Alone there is nobody to wait for; Adapt stretches the timers when a second voter is known.
+		// Alone there is nobody to wait for.
 		r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = loneTimeout, loneTimeout, loneTimeout
 	}
 	if c.SnapshotThreshold > 0 {

@@ -109,6 +109,20 @@ func TestDamagedLogIsNamed(t *testing.T) {
 	}
 }
 
+func TestLoneServerWithALostIdentityIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := start(t, dir)
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	_, transport := raft.NewInmemTransport("a")
+	_, err := consensus.Start(consensus.Config{Dir: dir, ID: "b", Address: "a", Transport: transport, Bootstrap: true,
+		SegmentSize: 1 << 20, Store: state.New(), Applied: func([]state.Topic) {}, Logger: hclog.NewNullLogger()})
+	if err == nil || !strings.Contains(err.Error(), "write a into the file node-id") {
+		t.Errorf("error = %v", err)
+	}
+}
+
 func TestCallerWhoGoesAwayIsToldTheTruth(t *testing.T) {
 	n, _ := start(t, "")
 	defer func() { _ = n.Stop() }()
