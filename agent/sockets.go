@@ -98,9 +98,8 @@ func httpLimits(c *config.Config) netlimit.Limits {
 
 func bind(name, option string, addr config.Listen) (net.Listener, error) {
 	if addr.Network == "unix" {
-		// A socket that a former agent left would be in the way; a file that is none is not ours to remove.
-		if info, err := os.Lstat(addr.Address); err == nil && info.Mode()&os.ModeSocket != 0 {
-			_ = os.Remove(addr.Address)
+		if err := clearSocket(addr.Address); err != nil {
+			return nil, fmt.Errorf("%s socket %w; see addresses.%s", name, err, strings.TrimPrefix(option, "ports."))
 		}
 	}
 	l, err := net.Listen(addr.Network, addr.Address)
@@ -118,6 +117,24 @@ func bind(name, option string, addr config.Listen) (net.Listener, error) {
 	default:
 		return nil, fmt.Errorf("%s address %s: %w", name, addr.Address, err)
 	}
+}
+
+// clearSocket removes the socket that a former agent left, which would be in the way. One that answers, or a file that
+// is no socket, is not ours to remove.
+func clearSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil // most likely it is not there; binding tells about all else
+	case info.Mode()&os.ModeSocket == 0:
+		return fmt.Errorf("%s is in the way: it is a file; move it, or choose another path", path)
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		_ = c.Close()
+		return fmt.Errorf("%s is in use by another process; stop that one, or choose another path", path)
+	}
+	_ = os.Remove(path)
+	return nil
 }
 
 func (s *sockets) close() {
