@@ -62,7 +62,8 @@ func (c *command) flagError(args []string, err error) int {
 	fmt.Fprintf(c.sh.stderr, "%v\nUsage:\n%s", err, c.flagHelp())
 	hint := fmt.Sprintf("%q lists the flags", c.sh.program+" "+c.name+" -h")
 	// Parse stops right behind the flag it could not take.
-	if i := len(args) - c.flags.NArg() - 1; i >= 0 {
+	// What has no dash there is the value that it refused.
+	if i := len(args) - c.flags.NArg() - 1; i >= 0 && strings.HasPrefix(args[i], "-") {
 		name, _, _ := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
 		if c.flags.Lookup(name) == nil {
 			var names []string
