@@ -86,6 +86,7 @@ func TestUnknownCommandsAndFlagsAreNamed(t *testing.T) {
 		{1, "Unexpected extra arguments", []string{"agent", "-dev", "now"}},
 		{1, "-sidecar-for", []string{"connect", "proxy"}},
 		{1, "is not a log level", []string{"connect", "proxy", "-sidecar-for=web", "-log-level=loud"}},
+		{1, `Hint: "lictor connect proxy -h" lists the flags`, []string{"connect", "proxy", "-service=web", "-upstream", "db"}},
 		{1, "-service-addr", []string{"connect", "proxy", "-service=web", "-listen=127.0.0.1:1"}},
 	} {
 		_, stderr, code := spawn{}.run(t, c.args...)

@@ -3,7 +3,11 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -34,6 +38,30 @@ func TestPortInUseNamesListenerAndFix(t *testing.T) {
 			release()
 			a.start(t)
 		})
+	}
+}
+
+// TestUnixSocketOfAnotherIsLeftAlone holds that a socket which answers, or a file, is not taken away, and that one which
+// a killed agent left is.
+func TestUnixSocketOfAnotherIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "http.sock")
+	config := fmt.Sprintf("addresses { http = \"127.0.0.1 unix://%s\" }", path)
+	first := startAgent(t, config)
+	second := newAgent(t, config)
+	second.refuses(t, "a socket in use", path, "in use", "addresses.http")
+	if stdout, stderr, code := (spawn{}).run(t, "members", "-http-addr=unix://"+path); code != 0 {
+		t.Errorf("the first agent's socket: exit code %d: %s%s", code, stdout, stderr)
+	}
+	first.kill()
+	second.start(t)
+	second.kill()
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("mine"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	second.refuses(t, "a file in the way", path, "file", "addresses.http")
+	if content, err := os.ReadFile(path); err != nil || string(content) != "mine" {
+		t.Errorf("the file was touched: %q, %v", content, err)
 	}
 }
 
