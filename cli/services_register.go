@@ -43,6 +43,8 @@ A service that is registered under the same ID is replaced.`
 			return errors.New("Service registration requires arguments or -id, not both.")
 		case len(files) > 0:
 			return registerFiles(cl, files)
+		case f.port < 0 || f.port > 65535:
+			return withHint(fmt.Errorf("Error: -port=%d is not a port", f.port), "use 1 to 65535, or leave it out")
 		}
 		return f.register(cl)
 	}

@@ -102,6 +102,11 @@ func (a *API) registerService(x *exchange) error {
 	if err := definition.ValidateService(def); err != nil {
 		return err
 	}
+	if problems := definition.Problems(def); len(problems) > 0 {
+		// Taken as recorded, though it cannot work: whoever reads the answer or the log is told.
+		a.Log.Warn("a registration cannot work as it is", "service", def.Service.ID, "problems", problems)
+		x.w.Header().Set("X-Lictor-Hint", headerText(strings.Join(problems, "; ")))
+	}
 	how := x.registering()
 	v, given := x.params.lookup("replace-existing-checks")
 	how.ReplaceChecks = given && (v == "" || v == "true")

@@ -71,9 +71,6 @@ func validService(s *model.Service) error {
 		return fault.New(fault.Invalid, "Invalid service address").
 			WithHint("%s is where a server listens, not where it is reached: leave the address empty for the node's own", s.Address)
 	}
-	if s.Port < 0 || s.Port > 65535 {
-		return fault.New(fault.Invalid, "Invalid service port %d: it must be between 0 and 65535", s.Port)
-	}
 	if s.Kind == model.KindConnectProxy {
 		return validConnectProxy(s)
 	}
