@@ -88,6 +88,9 @@ func (cl *client) connect() error {
 		return err
 	}
 	addr := cl.httpAddr()
+	if err := plausible(addr); err != nil {
+		return err
+	}
 	conf := &api.Config{
 		Address:    addr,
 		Scheme:     scheme,
@@ -213,3 +216,18 @@ func (cl *client) open(ctx context.Context, method, path string) (*http.Response
 }
 
 var _ http.RoundTripper = (*hintTransport)(nil)
+
+// plausible refuses an address that no waiting can mend.
+func plausible(addr string) error {
+	if _, path, found := strings.Cut(addr, "://"); found {
+		addr = path
+	}
+	if strings.HasPrefix(addr, "/") || !strings.Contains(addr, ":") {
+		return nil // a socket, or a host on the usual port
+	}
+	host, _, _ := strings.Cut(addr, "/")
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		return withHint(fmt.Errorf("Invalid address %q of the agent: %w", addr, err), "write -http-addr (or LICTOR_HTTP_ADDR) as HOST:PORT, [IPV6]:PORT or unix:///PATH")
+	}
+	return nil
+}

@@ -216,10 +216,24 @@ func (b *builder) withoutEffect() []string {
 		if !b.set[o.Key] || o.Effect == Effective || o.Effect == Moot {
 			continue
 		}
+		if v := o.at(b.c); off(v) && strings.HasPrefix(o.Key, "ports.") {
+			continue // what has no effect yet is off as it was told to be
+		}
 		if !reflect.DeepEqual(o.at(b.c).Interface(), o.at(defaults.c).Interface()) {
 			keys = append(keys, o.Key)
 		}
 	}
 	sort.Strings(keys)
 	return keys
+}
+
+// off tells whether a port is set to none.
+func off(v reflect.Value) bool {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return false
+		}
+		v = v.Elem()
+	}
+	return v.Kind() == reflect.Int && v.Int() <= 0
 }

@@ -93,7 +93,7 @@ func (f *files) all(dir string, take func(record []byte) error) error {
 			err = take(record)
 		}
 		if err != nil {
-			return fault.New(fault.Internal, "%s is damaged: %v; restore the file, or remove it and register again what it held", path, err).
+			return fault.New(fault.Internal, "%s is damaged: %v", path, err).
 				WithHint("restore %s from a backup, or remove it and register again what it held", path)
 		}
 	}
