@@ -8,7 +8,6 @@ package leaf
 import (
 	"context"
 	"crypto/rand"
-	mathrand "math/rand/v2"
 	"sync"
 	"time"
 
@@ -184,85 +183,50 @@ func (k *Keeper) Fetch(ctx context.Context, token model.Secret, service model.Se
 
 // keep gets and renews one leaf until nobody has held it for a while.
 func (k *Keeper) keep(id key, l *leaf, token model.Secret) {
-	log := k.config.Logger.With("service", string(id.service))
 	roots, err := k.config.Views.Watch(k.config.Reads.CARoots.Query(view.None{}))
 	if err != nil {
 		l.fail(err)
 		return
 	}
 	defer roots.Close()
-	pause, patient := retryMin, true
-	var wait time.Duration
+	p := plan{due: time.Now(), pause: retryMin, patient: true}
 	for {
 		result, rootsChanged := roots.Current()
-		if wait <= 0 && patient && !known(k.trust(result)) {
-			// A young cluster makes its authority just now. Its root wakes this loop, and whoever asks waits for that.
-			wait, patient = rootsWait, false
+		trust := k.trust(result)
+		p.follow(l.get(), trust, time.Now())
+		if p.isDue(trust, time.Now()) {
+			k.attempt(id, l, token, trust, &p)
 		}
-		if wait <= 0 {
-			switch err := k.renew(id, l, token, k.trust(result)); {
-			case err == nil:
-				cert := l.get()
-				pause, wait = retryMin, time.Until(certs.RenewAt(cert, mathrand.Float64()))
-				log.Debug("certificate issued", "serial", cert.SerialNumber, "until", cert.ValidBefore)
-			default:
-				l.fail(err)
-				log.Warn("no certificate yet; trying again", "error", err, "in", pause)
-				wait, pause = pause, min(2*pause, retryMax)
-			}
-			wait = max(wait, retryMin)
-		}
-		timer := time.NewTimer(wait)
-		start := time.Now()
+		timer := time.NewTimer(time.Until(p.next()))
 		select {
 		case <-k.ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C:
-			wait = 0
-		case <-rootsChanged:
-			result, _ = roots.Current()
-			wait = k.afterRoots(l, k.trust(result), wait-time.Since(start))
-		case <-l.idle:
-			if k.rest(id, l) {
-				timer.Stop()
+			if p.rested(time.Now()) && k.drop(id, l) {
 				return
 			}
-			wait -= time.Since(start)
+		case <-rootsChanged:
+		case <-l.idle:
+			p.rest(l.get(), time.Now())
 		}
 		timer.Stop()
 	}
 }
 
-// rest waits for a user to come back, and tells whether the leaf was dropped instead.
-func (k *Keeper) rest(id key, l *leaf) bool {
-	cert := l.get()
-	age := idleAge
-	if cert != nil {
-		// A short-lived certificate is not worth keeping past its renewal.
-		age = min(age, max(time.Until(cert.ValidBefore)/4, 0))
+// attempt renews the leaf, and plans what comes next.
+func (k *Keeper) attempt(id key, l *leaf, token model.Secret, roots *model.CARoots, p *plan) {
+	log := k.config.Logger.With("service", string(id.service))
+	err := k.renew(id, l, token, roots)
+	if err == nil {
+		cert := l.get()
+		p.issued(cert, time.Now())
+		log.Debug("certificate issued", "serial", cert.SerialNumber, "until", cert.ValidBefore)
+		return
 	}
-	t := time.NewTimer(age)
-	defer t.Stop()
-	select {
-	case <-k.ctx.Done():
-		return true
-	case <-t.C:
-		return k.drop(id, l)
-	}
-}
-
-// afterRoots returns how long to wait with the next renewal when the roots have changed, where rest is how
-// long it was to be.
-func (k *Keeper) afterRoots(l *leaf, roots *model.CARoots, rest time.Duration) time.Duration {
-	cert := l.get()
-	if cert == nil {
-		return 0
-	}
-	if roots != nil && certs.Outdated(cert, roots) {
-		return min(rest, mathrand.N(rootSpread))
-	}
-	return max(rest, time.Millisecond)
+	l.fail(err)
+	log.Warn("no certificate yet; trying again", "error", err, "in", p.pause)
+	p.failed(time.Now())
 }
 
 func (k *Keeper) trust(r *view.Result) *model.CARoots {

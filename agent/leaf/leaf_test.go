@@ -30,6 +30,23 @@ type authority struct {
 	ttl    time.Duration
 	down   bool
 	signed uint64
+	// commit writes the authority's roots to the state that the keeper sees.
+	commit func(roots ...*model.CARoot)
+}
+
+// rotate makes a new root the active one.
+func (a *authority) rotate(t *testing.T) {
+	t.Helper()
+	root, key, err := certs.NewRoot(rand.Reader, clusterID, certs.RootParams{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.mu.Lock()
+	old := *a.root
+	old.Active = false
+	a.root, a.key = root, key
+	a.mu.Unlock()
+	a.commit(&old, root)
 }
 
 func (a *authority) Sign(_ context.Context, _ model.Request, csr string, service model.ServiceName) (*model.LeafCert, error) {
@@ -57,16 +74,31 @@ func start(t *testing.T, ttl time.Duration) (*leaf.Keeper, *authority) {
 		t.Fatal(err)
 	}
 	store, reads := state.New(), read.New()
-	e, err := command.Wrap(&command.CA{Config: model.CAConfig{Provider: "consul", ClusterID: clusterID},
-		Roots: []*model.CARoot{root}, Keys: []*model.CAKey{key}}, "", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := command.Apply(store, 5, command.Batch{e}); err != nil {
-		t.Fatal(err)
-	}
+	engine := view.NewEngine(store, reads.All())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); engine.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
 	a := &authority{root: root, key: key, ttl: ttl}
-	k := leaf.New(leaf.Config{Datacenter: "dc1", Authority: a, Views: view.NewEngine(store, reads.All()), Reads: reads, Logger: hclog.NewNullLogger()})
+	index := model.Index(5)
+	a.commit = func(roots ...*model.CARoot) {
+		expect := model.Index(0)
+		if c := store.Snapshot().CAConfig(); c != nil {
+			expect = c.RaftIndexes.ModifyIndex
+		}
+		e, err := command.Wrap(&command.CA{Config: model.CAConfig{Provider: "consul", ClusterID: clusterID}, Roots: roots, Expect: expect}, "", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		index++
+		outcomes, topics, err := command.Apply(store, index, command.Batch{e})
+		if err != nil || outcomes[0].Fault.Text != "" {
+			t.Fatal(err, outcomes)
+		}
+		engine.Notify(topics)
+	}
+	a.commit(root)
+	k := leaf.New(leaf.Config{Datacenter: "dc1", Authority: a, Views: engine, Reads: reads, Logger: hclog.NewNullLogger()})
 	t.Cleanup(k.Close)
 	return k, a
 }
@@ -125,6 +157,25 @@ func TestLastCertificateStaysWhileNoServerAnswers(t *testing.T) {
 		synctest.Wait()
 		if after := a.set(false); after <= before {
 			t.Error("renewal was not tried again")
+		}
+		k.Close()
+	})
+}
+
+func TestRestingLeafFollowsANewRoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, a := start(t, time.Hour)
+		before, err := k.Fetch(t.Context(), model.Secret{}, "web", 0, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // nobody holds the leaf now
+		a.rotate(t)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		after, err := k.Fetch(t.Context(), model.Secret{}, "web", 0, time.Second)
+		if err != nil || after.SerialNumber == before.SerialNumber || after.RootID == before.RootID {
+			t.Errorf("serial %s became %s, root %s became %s, %v", before.SerialNumber, after.SerialNumber, before.RootID, after.RootID, err)
 		}
 		k.Close()
 	})
