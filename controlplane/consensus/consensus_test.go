@@ -1,6 +1,7 @@
 package consensus_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -106,6 +107,52 @@ func TestDamagedLogIsNamed(t *testing.T) {
 		Store: state.New(), Applied: func([]state.Topic) {}, Logger: hclog.NewNullLogger()})
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "wal")) {
 		t.Errorf("error = %v", err)
+	}
+}
+
+func TestChangedByteInTheLogIsNotBelieved(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := start(t, dir)
+	for i := range 20 {
+		if err := register(t, n, fmt.Sprintf("node-%02d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, "wal", "*.wal"))
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
+	}
+	content, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(content, []byte("node-07"), []byte("node-66"), -1)
+	if bytes.Equal(changed, content) {
+		t.Fatal("the log does not hold the name")
+	}
+	if err := os.WriteFile(segments[0], changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, transport := raft.NewInmemTransport("a")
+	store := state.New()
+	n, err = consensus.Start(consensus.Config{Dir: dir, ID: "a", Address: "a", Transport: transport, Bootstrap: true,
+		SegmentSize: 1 << 20, Store: store, Applied: func([]state.Topic) {}, Logger: hclog.NewNullLogger()})
+	if err == nil {
+		defer func() { _ = n.Stop() }()
+		select {
+		case <-n.Failed():
+			err = n.Err()
+		case <-time.After(10 * time.Second):
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("error = %v", err)
+	}
+	if store.Snapshot().Node("node-66") != nil {
+		t.Error("the changed name was believed")
 	}
 }
 

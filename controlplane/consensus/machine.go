@@ -37,7 +37,11 @@ func (m *machine) Apply(l *raft.Log) any {
 		return err
 	}
 	var batch command.Batch
-	if _, err := batch.UnmarshalMsg(l.Data); err != nil {
+	data, err := unseal(l.Data)
+	if err == nil {
+		_, err = batch.UnmarshalMsg(data)
+	}
+	if err != nil {
 		err = fmt.Errorf("log index %d does not decode: %w", l.Index, err)
 		m.halt(err)
 		return err

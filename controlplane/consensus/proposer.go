@@ -150,7 +150,7 @@ func (p *proposer) submit(batch []proposal) {
 		refuse(batch, fault.New(fault.Internal, "encoding a log entry: %w", err))
 		return
 	}
-	future := p.raft.Apply(body, enqueueTimeout)
+	future := p.raft.Apply(seal(body), enqueueTimeout)
 	go func() {
 		err := future.Error()
 		<-p.slots
