@@ -24,6 +24,7 @@ import (
 	"github.com/lictor-mesh/lictor/agent/local"
 	"github.com/lictor-mesh/lictor/agent/proxies"
 	"github.com/lictor-mesh/lictor/controlplane/read"
+	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/gossip"
 	"github.com/lictor-mesh/lictor/internal/atomicfile"
 	"github.com/lictor-mesh/lictor/model"
@@ -201,6 +202,10 @@ func (a *Agent) openMesh(c *config.Config) {
 		Datacenter: c.Datacenter, Authority: a.plane, Views: a.plane.Views(), Reads: a.reads, Logger: a.log.Named("leaf"),
 	})
 	a.onClose(a.leaves.Close)
+	// Held from the start: a sidecar that comes while no server answers still gets its certificate verified.
+	if roots, err := a.plane.Views().Watch(a.reads.CARoots.Query(view.None{})); err == nil {
+		a.onClose(roots.Close)
+	}
 	a.mesh = &mesh{agent: a, wait: c.Lictor.DrainWait, log: a.log.Named("mesh")}
 	a.xds = xds.NewServer(xds.Config{
 		Source: a.mesh.follow(proxies.New(proxies.Config{

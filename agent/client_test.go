@@ -107,3 +107,26 @@ func TestClientGoesOnWhileItsServerIsAway(t *testing.T) {
 		t.Error("a plain read was answered without a server")
 	}
 }
+
+func TestRootsAndStaleReadsOutliveTheServer(t *testing.T) {
+	server, client := pair(t)
+	testagent.Until(t, "the client holds the roots", func() bool {
+		_, _, err := client.Client.Agent().ConnectCARoots(nil)
+		return err == nil
+	})
+	if err := client.Client.Agent().ServiceRegister(&api.AgentServiceRegistration{Name: "web", Port: 8080}); err != nil {
+		t.Fatal(err)
+	}
+	testagent.Until(t, "the view of web is warm", func() bool {
+		list, _, err := client.Client.Health().Service("web", "", false, &api.QueryOptions{UseCache: true})
+		return err == nil && len(list) == 1
+	})
+	server.Stop(t)
+	if _, _, err := client.Client.Agent().ConnectCARoots(nil); err != nil {
+		t.Errorf("roots with the server away: %v", err)
+	}
+	list, _, err := client.Client.Health().Service("web", "", false, &api.QueryOptions{AllowStale: true})
+	if err != nil || len(list) != 1 {
+		t.Errorf("a stale read with the server away: %v, %v", list, err)
+	}
+}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -54,37 +55,50 @@ func (m *mesh) DrainProxy(ctx context.Context, id model.ServiceID) (<-chan strin
 	stages := make(chan string, 2)
 	go func() {
 		defer close(stages)
-		ctx, cancel := context.WithTimeout(ctx, m.wait)
+		caller := ctx
+		// A little less than the proxy waits itself, so that it hears the end from here.
+		ctx, cancel := context.WithTimeout(ctx, m.wait-m.wait/10)
 		defer cancel()
 		select {
 		case <-lease.Synced():
 			stages <- "draining"
 		case <-ctx.Done():
+			if caller.Err() != nil {
+				return // the proxy is gone, or this agent ends
+			}
 			m.log.Warn("the catalog did not hear in time of a proxy that drains", "proxy", id, "waited", m.wait)
-			stages <- "drained"
+			stages <- "waited"
 			return
 		}
-		m.awaitCallers(ctx, service)
-		stages <- "drained"
+		if m.awaitCallers(ctx, service) {
+			stages <- "drained"
+		} else {
+			stages <- "waited"
+		}
 	}()
 	return stages, lease.Release, nil
 }
 
-// awaitCallers returns when nobody dials the instance any more, or when ctx ends. Of the proxies of other agents
-// it is not known what they hold: where there are others, all of the time is waited.
-func (m *mesh) awaitCallers(ctx context.Context, service *model.Service) {
+// awaitCallers returns when nobody dials the instance any more, or when ctx ends, and tells whether that is known. Of
+// the proxies of other agents it is not: where there are others, all of the time is waited.
+func (m *mesh) awaitCallers(ctx context.Context, service *model.Service) bool {
 	host := service.Address
 	if host == "" {
 		host = m.agent.settings().AdvertiseAddr.String()
 	}
 	if addr := addrPort(host, service.Port); addr.IsValid() {
 		if holding, err := m.agent.xds.EndpointsReleased(ctx, service.MeshName(), addr); err != nil {
-			m.log.Warn("proxies still dial an instance that drains", "proxy", service.ID, "holding", holding)
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				m.log.Warn("proxies still dial an instance that drains", "proxy", service.ID, "holding", holding)
+			}
+			return false
 		}
 	}
-	if m.agent.pool.MemberCount() > 1 {
-		<-ctx.Done()
+	if m.agent.pool.MemberCount() <= 1 {
+		return true
 	}
+	<-ctx.Done()
+	return false
 }
 
 // follow returns a source that also runs a sidecar's checks as soon as its proxy has connected, so that an

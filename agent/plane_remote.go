@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/lictor-mesh/lictor/agent/config"
 	"github.com/lictor-mesh/lictor/agent/httpapi"
@@ -10,6 +11,7 @@ import (
 	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/gossip"
 	"github.com/lictor-mesh/lictor/model"
+	"github.com/lictor-mesh/lictor/model/fault"
 	"github.com/lictor-mesh/lictor/rpc"
 )
 
@@ -44,14 +46,31 @@ func (a *Agent) knownServers() []rpc.ServerAddr {
 
 // Read implements httpapi.ControlPlane.
 func (p *remotePlane) Read(ctx context.Context, req model.Request, q view.Query, from httpapi.Backend) (*view.Result, model.ReadMeta, error) {
-	if from != httpapi.FromView {
-		return p.Remote.Read(ctx, req, q)
+	if from == httpapi.FromView {
+		return p.ReadView(ctx, req, q, p.wait(req))
 	}
-	wait := req.Read.MaxWait
-	if wait <= 0 {
-		wait = p.config.DefaultQueryTime
+	result, meta, err := p.Remote.Read(ctx, req, q)
+	if fault.Is(err, fault.Unavailable) && req.Read.Mode == model.ConsistencyStale {
+		// Any server may answer, and none does: what this agent knows is the stalest answer there is.
+		if r, m, viewErr := p.ReadView(ctx, req, q, 0); viewErr == nil {
+			m.Streaming = false
+			return r, m, nil
+		}
 	}
-	return p.ReadView(ctx, req, q, min(wait, p.config.MaxQueryTime))
+	return result, meta, err
+}
+
+// wait is how long a read from a view may take. One that does not block waits for the first result only, as long
+// as a request to a server would be held.
+func (p *remotePlane) wait(req model.Request) time.Duration {
+	switch {
+	case req.Read.MinIndex == 0:
+		return p.config.Performance.RPCHoldTimeout
+	case req.Read.MaxWait <= 0:
+		return p.config.DefaultQueryTime
+	default:
+		return min(req.Read.MaxWait, p.config.MaxQueryTime)
+	}
 }
 
 // ConfigureCA implements httpapi.ControlPlane.

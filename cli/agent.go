@@ -196,6 +196,8 @@ func agentBanner(c *config.Config, id model.NodeID) string {
 	if !c.Server {
 		kind = ""
 	}
+	// Nothing listens for TLS yet, whatever the ports say.
+	const notServed = -1
 	lines := [][2]string{
 		{"Version", fmt.Sprintf("'%s'", version.Compat)},
 		{"Lictor", fmt.Sprintf("'%s'", version.Own())},
@@ -205,7 +207,7 @@ func agentBanner(c *config.Config, id model.NodeID) string {
 		{"Datacenter", fmt.Sprintf("'%s' (Segment: '%s')", c.Datacenter, kind)},
 		{"Server", fmt.Sprintf("%v (Bootstrap: %v)", c.Server, c.Bootstrap)},
 		{"Client Addr", fmt.Sprintf("%v (HTTP: %d, HTTPS: %d, gRPC: %d, gRPC-TLS: %d, DNS: %d)", c.ClientAddrs,
-			c.Ports.HTTP, c.Ports.HTTPS, c.Ports.GRPC, c.Ports.GRPCTLS, c.Ports.DNS)},
+			c.Ports.HTTP, notServed, c.Ports.GRPC, notServed, c.Ports.DNS)},
 		{"Cluster Addr", fmt.Sprintf("%v (LAN: %d, WAN: %d)", c.AdvertiseAddr, c.Ports.SerfLAN, c.Ports.SerfWAN)},
 		{"Gossip Encryption", fmt.Sprint(!c.EncryptKey.IsZero())},
 		{"Auto-Encrypt-TLS", "false"},

@@ -69,7 +69,7 @@ func (sh *shell) run(args []string) int {
 		fmt.Fprintf(sh.stderr, "Error executing CLI: %v\n", err)
 		return exitFailure
 	}
-	if code == exitUnknownCommand {
+	if code == exitUnknownCommand && app.Commands[app.Subcommand()] == nil {
 		sh.hintUnknownCommand(args)
 	}
 	return code

@@ -128,6 +128,9 @@ func (f *proxyFlags) check() error {
 	case !registered && f.service == "":
 		return withHint(errors.New("-service or -proxy-id must be specified so that proxy can configure itself."),
 			"-sidecar-for=ID runs the sidecar that is registered for the service instance ID")
+	case registered && f.service != "":
+		return withHint(errors.New("-service does not go with -sidecar-for and -proxy-id"),
+			"a sidecar takes its service from its registration; -service makes a stand-alone proxy")
 	case registered:
 		return nil
 	case f.register && f.listen == "":

@@ -3,12 +3,14 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -19,7 +21,8 @@ const drainPath = "/v1/agent/proxy/drain/"
 // The lines that the agent sends on drainPath.
 const (
 	lineDraining = "draining" // the catalog shows the proxy as not healthy
-	lineDrained  = "drained"  // everybody who knew it has newer endpoints, or the agent has waited long enough
+	lineDrained  = "drained"  // everybody who knew it has newer endpoints
+	lineWaited   = "waited"   // whoever knew it has had the time to have newer endpoints; it is not known of all
 )
 
 // drainLease has the agent hold a proxy out of the healthy set. It implements proxy.Lease by an open request: however
@@ -70,20 +73,21 @@ const maxRefusal = 1 << 10
 // follow reads what becomes of the lease, and closes done once the subscribers have moved on. An answer that ends
 // before leaves done open: the proxy then waits for as long as it is told to.
 func (l *drainLease) follow(answer io.Reader, done chan<- struct{}) {
+	over := sync.OnceFunc(func() { close(done); done = nil })
 	lines := bufio.NewScanner(answer)
 	for lines.Scan() {
 		switch lines.Text() {
 		case lineDraining:
 			l.log.Info("the catalog shows this proxy as draining")
 		case lineDrained:
-			if done != nil {
-				l.log.Info("no subscriber has this proxy among its endpoints any longer")
-				close(done)
-				done = nil
-			}
+			l.log.Info("no subscriber has this proxy among its endpoints any longer")
+			over()
+		case lineWaited:
+			l.log.Info("subscribers have had the time to get other endpoints")
+			over()
 		}
 	}
-	if done != nil {
-		l.log.Warn("the agent ended the lease before all subscribers had new endpoints", "error", lines.Err())
+	if done != nil && !errors.Is(lines.Err(), context.Canceled) {
+		l.log.Warn("the agent ended the lease before all subscribers had new endpoints", "error", cmp.Or(lines.Err(), io.EOF))
 	}
 }

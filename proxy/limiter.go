@@ -9,6 +9,9 @@ import (
 // complaintEvery is the pace at which one kind of trouble is logged.
 const complaintEvery = time.Second
 
+// bindComplaintEvery is the pace for a port that stays taken, which is tried every second.
+const bindComplaintEvery = 30 * time.Second
+
 // limiter lets one log line through each complaintEvery. The zero value is ready.
 type limiter struct {
 	mu         sync.Mutex
@@ -18,9 +21,14 @@ type limiter struct {
 
 // allow tells whether to log at the time now, and how many lines were left out since the last.
 func (l *limiter) allow(now time.Time) (suppressed int, ok bool) {
+	return l.allowEvery(complaintEvery, now)
+}
+
+// allowEvery is allow with a rate of its own.
+func (l *limiter) allowEvery(every time.Duration, now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.last.IsZero() && now.Sub(l.last) < complaintEvery {
+	if !l.last.IsZero() && now.Sub(l.last) < every {
 		l.suppressed++
 		return 0, false
 	}

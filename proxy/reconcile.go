@@ -117,7 +117,7 @@ func (p *Proxy) reconcileListeners(state *resource.State) (gone []*listener, los
 		l, err := p.bind(res)
 		if err != nil {
 			p.problems[name] = err.Error()
-			if n, ok := p.bindComplaints.allow(time.Now()); ok {
+			if n, ok := p.bindComplaints.allowEvery(bindComplaintEvery, time.Now()); ok {
 				p.log.Error("a listener is not up, trying again", "listener", name, "error", err, "suppressed", n)
 			}
 			continue

@@ -34,7 +34,8 @@ func (t *trust) update(secrets map[string]*resource.Secret) (fresh *identity.Ide
 	defer t.mu.Unlock()
 	for name, s := range secrets {
 		if s.Leaf != nil {
-			if old := cell(t.leaves, name).Swap(s.Leaf); old != s.Leaf {
+			// The same certificate may come again in a value of its own.
+			if old := cell(t.leaves, name).Swap(s.Leaf); old == nil || old.Serial != s.Leaf.Serial {
 				fresh = s.Leaf
 			}
 		}

@@ -204,7 +204,7 @@ func (c *Client) run(ctx context.Context, datacenter string, e errand) error {
 		target, ok := pick(servers, e.leader)
 		if !ok {
 			last = fault.New(fault.Unavailable, "No known Consul servers").
-				WithHint("this agent has not found a server of datacenter %q yet; check retry_join", datacenter)
+				WithHint("this agent knows no server that is alive; see `lictor members`, the servers' logs, and retry_join")
 		} else {
 			f, err := c.attempt(ctx, target.Addr, &e)
 			v := verdict(f, err, &e, unclear)

@@ -95,6 +95,7 @@ func TestUnregisteredProxyIsSilentThenServed(t *testing.T) {
 	if st := s.Status(proxyID)[0]; !st.Waiting || len(c.Events()) != 0 {
 		t.Fatalf("waiting %v, responses %v", st.Waiting, c.Events())
 	}
+	eventually(t, "a wait that lasts is logged", func() bool { return log.count("xDS stream waits") == 1 })
 	f.set(proxyID, tcpSidecar(t), nil)
 	waitFor(t, c, "configuration after registration", c.Ready)
 	if n := log.count("xDS stream waits"); n != 1 {

@@ -36,6 +36,8 @@ type session struct {
 	changed <-chan struct{}
 	// silent tells that the log has said why nothing is sent.
 	silent bool
+	// waits logs a wait that has lasted.
+	waits *time.Timer
 
 	// mu guards what status and holds read from other goroutines. It is not held while sending.
 	mu       sync.Mutex
@@ -188,6 +190,7 @@ func (x *session) refresh(ctx context.Context) error {
 		return nil
 	}
 	x.silent = false
+	x.stopWaiting()
 	resources, err := x.build(ctx, snapshot, previous)
 	if err != nil {
 		if _, isStatus := status.FromError(err); isStatus {
@@ -203,6 +206,16 @@ func (x *session) refresh(ctx context.Context) error {
 	return nil
 }
 
+// waitsAfter is how long a stream without configuration waits before the log says so.
+const waitsAfter = time.Second
+
+// stopWaiting takes back the line about a wait that is over.
+func (x *session) stopWaiting() {
+	if x.waits != nil {
+		x.waits.Stop()
+	}
+}
+
 func (x *session) explainSilence(hadState bool) {
 	if x.silent {
 		return
@@ -211,7 +224,10 @@ func (x *session) explainSilence(hadState bool) {
 	if hadState {
 		x.log.Warn("proxy is not registered any more; it keeps its last configuration")
 	} else {
-		x.log.Info("xDS stream waits: the proxy is not registered yet, or its certificate is not ready")
+		// A proxy that starts waits for its certificate for some milliseconds; what is worth a line lasts longer.
+		x.waits = time.AfterFunc(waitsAfter, func() {
+			x.log.Info("xDS stream waits: the proxy is not registered yet, or its certificate is not ready")
+		})
 	}
 }
 

@@ -91,6 +91,8 @@ func upstreamTLS(p *packer, service model.ServiceName, target Target) *corev3.Tr
 			ValidationContextSdsSecretConfig: secretRef(SecretRoots),
 		},
 	}
+	// Envoy as a client stops at TLS 1.2 unless it is told otherwise, and native proxies begin at 1.3.
+	common.TlsParams = &tlsv3.TlsParameters{TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3}
 	return tlsSocket(p.pack(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: target.SNI()}))
 }
 

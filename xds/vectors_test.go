@@ -91,6 +91,7 @@ func toSecrets(t *testing.T, socket *corev3.TransportSocket) {
 		common = m.CommonTlsContext
 		inline := common.GetValidationContext()
 		inline.TrustedCa = nil
+		common.TlsParams = &tlsv3.TlsParameters{TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3}
 		common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
 			CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
 				DefaultValidationContext: inline, ValidationContextSdsSecretConfig: ads("roots")}}

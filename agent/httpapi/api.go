@@ -91,7 +91,7 @@ type Mesh interface {
 	// Proxies describes the proxies that are or were connected over xDS, by id.
 	Proxies() []xds.ProxyStatus
 	// DrainProxy takes a proxy's instance out of the healthy set until release is called. Stages come when they
-	// are reached ("draining", "drained"); the channel is closed after the last. An unknown id is fault.NotFound.
+	// are reached ("draining", then "drained", or "waited" where it cannot be known of all); the channel is closed after the last. An unknown id is fault.NotFound.
 	DrainProxy(ctx context.Context, id model.ServiceID) (stages <-chan string, release func(), err error)
 }
 

@@ -15,10 +15,15 @@ func (a *API) proxyList(x *exchange) error {
 }
 
 func (a *API) proxyStatus(x *exchange) error {
+	// Of several streams under one id, as in a hot restart, the one with a refusal is shown: it must not hide.
+	var found *xds.ProxyStatus
 	for _, p := range a.Mesh.Proxies() {
-		if p.Proxy.ID == model.ServiceID(x.rest) {
-			return x.json(a, appendProxyStatus(nil, p))
+		if p.Proxy.ID == model.ServiceID(x.rest) && (found == nil || found.LastNACK == nil && p.LastNACK != nil) {
+			found = &p
 		}
+	}
+	if found != nil {
+		return x.json(a, appendProxyStatus(nil, *found))
 	}
 	return fault.New(fault.NotFound, "no proxy %q has been connected to this agent", x.rest).
 		WithHint("/v1/agent/proxy/status lists those that were; start one with `lictor connect proxy -sidecar-for=<service>`")
