@@ -61,6 +61,15 @@ func (d *dataDir) in(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
 }
 
+// has tells whether a folder of the directory is there and holds something.
+func (d *dataDir) has(folder string) bool {
+	if d.path == "" {
+		return false
+	}
+	entries, err := os.ReadDir(d.in(folder))
+	return err == nil && len(entries) > 0
+}
+
 // nodeID returns the identity of this host: the configured one, else the one kept in the directory, else a
 // new one, which is kept.
 func (d *dataDir) nodeID(configured model.NodeID) (model.NodeID, error) {

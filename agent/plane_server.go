@@ -22,6 +22,10 @@ import (
 // newServerPlane opens this agent's own server.
 func (a *Agent) newServerPlane(c *config.Config) (plane, error) {
 	address := raft.ServerAddress(fmt.Sprintf("%s:%d", c.AdvertiseAddr, a.sockets.rpcPort(c)))
+	if a.dir.has("services") && !a.dir.has("raft/wal") {
+		a.log.Warn("this data_dir holds registrations but no Raft data: the server begins with an empty cluster; "+
+			"if it was a server before, stop it and restore raft/ from a backup", "data_dir", a.dir.path)
+	}
 	pool := rpc.NewPool(rpc.PoolConfig{})
 	transport := raftnet.New(raftnet.Config{Address: address, Pool: pool, Logger: a.log.Named("raft")})
 	a.onClose(func() {
