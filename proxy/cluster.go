@@ -193,8 +193,6 @@ func (c *cluster) reach(spec *clusterSpec, e *balance.Endpoint, deadline time.Ti
 // endpoint, and another may do.
 func (c *cluster) failed(e *balance.Endpoint, kind string, err error) error {
 	c.p.metrics.attempts.WithLabelValues(c.name, kind).Inc()
-	if n, ok := c.complaint.allow(time.Now()); ok {
-		c.p.log.Warn("an endpoint was not reached", "cluster", c.name, "endpoint", e.Address.Text, "at", kind, "error", err, "suppressed", n)
-	}
+	c.complaint.log(time.Now(), c.p.log.Warn, "an endpoint was not reached", "cluster", c.name, "endpoint", e.Address.Text, "at", kind, "error", err)
 	return fault.New(fault.Unavailable, "%s %s of %s: %v", kind, e.Address.Text, c.name, err)
 }

@@ -12,28 +12,52 @@ const complaintEvery = time.Second
 // bindComplaintEvery is the pace for a port that stays taken, which is tried every second.
 const bindComplaintEvery = 30 * time.Second
 
-// limiter lets one log line through each complaintEvery. The zero value is ready.
+// limiter lets one log line of each kind through in a while, so that one kind hides no other. A kind is a line's
+// constant message: there are few. The zero value is ready.
 type limiter struct {
-	mu         sync.Mutex
+	mu    sync.Mutex
+	kinds map[string]pace
+}
+
+// pace is when a kind of line was last let through, and how many were left out since.
+type pace struct {
 	last       time.Time
 	suppressed int
 }
 
-// allow tells whether to log at the time now, and how many lines were left out since the last.
-func (l *limiter) allow(now time.Time) (suppressed int, ok bool) {
-	return l.allowEvery(complaintEvery, now)
+// log writes a line, unless one with the same message was written less than complaintEvery before now. What was left
+// out since is counted in the line.
+func (l *limiter) log(now time.Time, write func(msg string, args ...any), msg string, args ...any) {
+	l.logEvery(complaintEvery, now, write, msg, args...)
 }
 
-// allowEvery is allow with a rate of its own.
-func (l *limiter) allowEvery(every time.Duration, now time.Time) (suppressed int, ok bool) {
+// logEvery is log with a pace of its own.
+func (l *limiter) logEvery(every time.Duration, now time.Time, write func(msg string, args ...any), msg string, args ...any) {
+	suppressed, ok := l.allow(every, now, msg)
+	if !ok {
+		return
+	}
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	write(msg, args...)
+}
+
+// allow tells whether to log at the time now, and how many lines of the kind were left out since the last.
+func (l *limiter) allow(every time.Duration, now time.Time, kind string) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.last.IsZero() && now.Sub(l.last) < every {
-		l.suppressed++
+	p, known := l.kinds[kind]
+	if known && now.Sub(p.last) < every {
+		p.suppressed++
+		l.kinds[kind] = p
 		return 0, false
 	}
-	suppressed, l.suppressed, l.last = l.suppressed, 0, now
-	return suppressed, true
+	if l.kinds == nil {
+		l.kinds = make(map[string]pace)
+	}
+	l.kinds[kind] = pace{last: now}
+	return p.suppressed, true
 }
 
 // gate bounds the handshakes under way, in total and for each address.

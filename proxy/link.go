@@ -121,9 +121,7 @@ func (l *listener) serveInbound(raw net.Conn, server *tunnel.Server, ip netip.Ad
 	defer l.forget(k)
 	to, err := p.reachFrom(l)
 	if err != nil {
-		if n, ok := l.complaints.allow(time.Now()); ok {
-			p.log.Warn("the local application was not reached", "listener", l.name, "peer", conn.Peer, "error", err, "suppressed", n)
-		}
+		l.complaints.log(time.Now(), p.log.Warn, "the local application was not reached", "listener", l.name, "peer", conn.Peer, "error", err)
 		l.answer(conn, tunnel.Verdict{Code: tunnel.Unreachable, Reason: err.Error()}, "upstream")
 		return
 	}
@@ -163,9 +161,7 @@ func (l *listener) strange(raw net.Conn, err error) {
 	if reason != "handshake" {
 		return
 	}
-	if n, ok := l.complaints.allow(time.Now()); ok {
-		l.p.log.Warn("a caller did not identify itself", "listener", l.name, "from", raw.RemoteAddr(), "error", err, "suppressed", n)
-	}
+	l.complaints.log(time.Now(), l.p.log.Warn, "a caller did not identify itself", "listener", l.name, "from", raw.RemoteAddr(), "error", err)
 }
 
 // serveOutbound carries the local application's connection to an endpoint of an upstream.
@@ -177,9 +173,7 @@ func (l *listener) serveOutbound(raw net.Conn) {
 	to, err := p.reachFrom(l)
 	if err != nil {
 		p.metrics.failed.WithLabelValues(l.name, "upstream").Inc()
-		if n, ok := l.complaints.allow(time.Now()); ok {
-			p.log.Warn("the upstream was not reached", "listener", l.name, "error", err, "suppressed", n)
-		}
+		l.complaints.log(time.Now(), p.log.Warn, "the upstream was not reached", "listener", l.name, "error", err)
 		reset(raw)
 		return
 	}

@@ -127,9 +127,7 @@ func (l *listener) accept() {
 				return
 			}
 			// Out of file descriptors, mostly: what is open goes on, and closing some makes room.
-			if n, ok := l.complaints.allow(time.Now()); ok {
-				l.p.log.Error("cannot accept a connection", "listener", l.name, "error", err, "suppressed", n)
-			}
+			l.complaints.log(time.Now(), l.p.log.Error, "cannot accept a connection", "listener", l.name, "error", err)
 			if !l.p.pause(10 * time.Millisecond) {
 				return
 			}
@@ -169,9 +167,7 @@ func remoteIP(c net.Conn) netip.Addr {
 func (l *listener) refuse(raw net.Conn, reason, text string) {
 	reset(raw)
 	l.p.metrics.failed.WithLabelValues(l.name, reason).Inc()
-	if n, ok := l.complaints.allow(time.Now()); ok {
-		l.p.log.Warn("connection refused", "listener", l.name, "from", raw.RemoteAddr(), "reason", text, "suppressed", n)
-	}
+	l.complaints.log(time.Now(), l.p.log.Warn, "connection refused", "listener", l.name, "from", raw.RemoteAddr(), "reason", text)
 }
 
 // reset closes a connection so that the other end reads an error.

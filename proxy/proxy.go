@@ -50,9 +50,8 @@ type Proxy struct {
 	bindComplaints limiter
 
 	// readyMu guards what was last said about readiness.
-	readyMu     sync.Mutex
-	wasReady    bool
-	lastWaiting string
+	readyMu   sync.Mutex
+	readiness readiness
 
 	// routing is what connections look at: they wait for no reconciliation.
 	routing atomic.Pointer[routing]
@@ -228,8 +227,6 @@ func (p *Proxy) denied(l *listener, peer identity.ID, d rbac.Decision, what stri
 	}
 	labels, pace := p.denials.bounded([3]string{source, string(p.service), policyName(d)})
 	p.metrics.denied.WithLabelValues(labels[:]...).Inc()
-	if n, ok := pace.allow(time.Now()); ok {
-		p.log.Warn(what, "source", source, "destination", p.service, "intention", policyName(d), "source_id", peer,
-			"listener", l.name, "suppressed", n)
-	}
+	pace.log(time.Now(), p.log.Warn, what, "source", source, "destination", p.service, "intention", policyName(d), "source_id", peer,
+		"listener", l.name)
 }

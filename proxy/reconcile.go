@@ -117,9 +117,7 @@ func (p *Proxy) reconcileListeners(state *resource.State) (gone []*listener, los
 		l, err := p.bind(res)
 		if err != nil {
 			p.problems[name] = err.Error()
-			if n, ok := p.bindComplaints.allowEvery(bindComplaintEvery, time.Now()); ok {
-				p.log.Error("a listener is not up, trying again", "listener", name, "error", err, "suppressed", n)
-			}
+			p.bindComplaints.logEvery(bindComplaintEvery, time.Now(), p.log.Error, "a listener is not up, trying again", "listener", name, "error", err)
 			continue
 		}
 		p.listeners[name] = l
@@ -178,26 +176,4 @@ func (p *Proxy) sourceWaiting() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.waiting
-}
-
-// noteReady logs and publishes a change of readiness.
-func (p *Proxy) noteReady() {
-	lines := p.Waiting()
-	p.readyMu.Lock()
-	defer p.readyMu.Unlock()
-	if len(lines) == 0 {
-		p.metrics.ready.Set(1)
-		p.readyOnce.Do(func() { close(p.ready) })
-		if !p.wasReady {
-			p.log.Info("ready")
-		}
-		p.wasReady, p.lastWaiting = true, ""
-		return
-	}
-	p.metrics.ready.Set(0)
-	if text := lines[0]; text != p.lastWaiting && !p.draining.Load() {
-		p.log.Info("not ready", "waiting", text, "more", len(lines)-1)
-		p.lastWaiting = text
-	}
-	p.wasReady = false
 }
