@@ -36,11 +36,14 @@ With -check it lives through the scenario by itself, on free ports, says each st
 	c.flags.BoolVar(&f.check, "check", false, "Live through the scenario and exit.")
 	c.flags.BoolVar(&f.freePorts, "free-ports", false, "Take free ports instead of the usual ones; -check always does.")
 	c.flags.StringVar(&f.dir, "data-dir", "", "Keep the agent's data and all logs in this directory.")
-	c.run = func([]string) error { return f.run(c) }
+	c.run = func(args []string) error { return f.run(c, args) }
 	return c
 }
 
-func (f *demoFlags) run(c *command) error {
+func (f *demoFlags) run(c *command, args []string) error {
+	if len(args) > 0 {
+		return fault.New(fault.BadRequest, "unexpected argument %q", args[0])
+	}
 	binary, err := os.Executable()
 	if err != nil {
 		return err
@@ -51,7 +54,7 @@ func (f *demoFlags) run(c *command) error {
 			return err
 		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := demoSignals()
 	defer stop()
 	say := func(format string, args ...any) { fmt.Fprintf(c.sh.stdout, format+"\n", args...) }
 	if !f.check {
@@ -62,6 +65,19 @@ func (f *demoFlags) run(c *command) error {
 	}
 	say("all steps passed")
 	return nil
+}
+
+// demoSignals returns a context that ends when the demo is asked to end, by the end of its terminal too.
+func demoSignals() (context.Context, context.CancelFunc) {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	// A reader of stdout that is gone (Ctrl-C ends `tee` too) must not kill the demo before it has ended its children.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	return ctx, func() { stop(); signal.Stop(broken) }
 }
 
 // demoServiceFlags are the flags of "demo service".

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -42,7 +43,8 @@ const requestTimeout = 10 * time.Second
 func Web(ctx context.Context, l net.Listener, apiAddr string, log hclog.Logger) error {
 	client := &http.Client{Timeout: requestTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	return serve(ctx, l, "web", log, func(r *http.Request) (*Answer, error) {
-		up, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+apiAddr+"/?"+r.URL.RawQuery, nil)
+		target := url.URL{Scheme: "http", Host: apiAddr, Path: "/", RawQuery: r.URL.RawQuery}
+		up, err := http.NewRequestWithContext(r.Context(), http.MethodGet, target.String(), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +103,9 @@ func serve(ctx context.Context, l net.Listener, name string, log hclog.Logger, u
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(a)
+		out := json.NewEncoder(w)
+		out.SetEscapeHTML(false) // it is read by people in a terminal
+		_ = out.Encode(a)
 	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout}
 	done := make(chan error, 1)

@@ -12,12 +12,20 @@ type Layout struct {
 	Web, API, DB1, DB2                        int
 	// WebToAPI and APIToDB are the upstream listeners that the applications dial.
 	WebToAPI, APIToDB int
-	// The sidecars' public ports and admin ports, in the order of Instances.
+	// The sidecars' public ports and admin ports, in the order of instances.
 	Public, Admin [4]int
 }
 
-// Instances are the service instances of the mesh, in the order in which they are started.
-var instances = [4]string{"db-1", "db-2", "api", "web"}
+// instances are the service instances of the mesh, in the order in which they are started.
+var instances = [4]string{db1At: "db-1", db2At: "db-2", apiAt: "api", webAt: "web"}
+
+// The positions in instances.
+const (
+	db1At = iota
+	db2At
+	apiAt
+	webAt
+)
 
 // StandardLayout has the agent on the ports that clients expect.
 func StandardLayout() Layout {
@@ -72,7 +80,9 @@ next:
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // port is where an instance's application listens.
-func (l *Layout) port(instance int) int { return [4]int{l.DB1, l.DB2, l.API, l.Web}[instance] }
+func (l *Layout) port(instance int) int {
+	return [4]int{db1At: l.DB1, db2At: l.DB2, apiAt: l.API, webAt: l.Web}[instance]
+}
 
 // agentConfig is the agent's configuration file. leafTTL is for steps that want to see rotations, "" for what
 // is usual.

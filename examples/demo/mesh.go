@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +43,9 @@ type Mesh struct {
 	client    *api.Client
 	http      *http.Client
 
+	// deaths brings the children that ended unasked.
+	deaths chan *process
+
 	mu        sync.Mutex
 	processes map[string]*process
 }
@@ -50,9 +56,17 @@ const patience = 20 * time.Second
 // checkInterval is that of the applications' own checks.
 const checkInterval = time.Second
 
-// Start starts all processes, and returns when web is answered by db. With an error everything is stopped.
+// errInterrupted is what a mesh says that was asked to end before it was done.
+var errInterrupted = errors.New("interrupted")
+
+// Start starts all processes, and returns when web is answered by db. With an error everything is stopped: one
+// line where a port is taken or a child has ended.
 func Start(ctx context.Context, o Options, say func(format string, args ...any)) (*Mesh, error) {
-	m := &Mesh{binary: o.Binary, extraEnv: o.Env, dir: o.Dir, layout: o.Layout, processes: map[string]*process{},
+	if err := o.Layout.free(); err != nil {
+		return nil, err
+	}
+	// More deaths than children nobody waits for.
+	m := &Mesh{binary: o.Binary, extraEnv: o.Env, dir: o.Dir, layout: o.Layout, processes: map[string]*process{}, deaths: make(chan *process, 64),
 		http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	if m.dir == "" {
 		dir, err := os.MkdirTemp("", "lictor-demo-")
@@ -66,7 +80,7 @@ func Start(ctx context.Context, o Options, say func(format string, args ...any))
 		return nil, err
 	}
 	if err = m.startAll(ctx, o.LeafTTL, say); err != nil {
-		err = m.withLogs(err)
+		err = m.failure(ctx, err)
 		m.Stop()
 		return nil, err
 	}
@@ -105,14 +119,10 @@ func (m *Mesh) StartAgent(ctx context.Context, leafTTL string) error {
 	if err := os.WriteFile(file, []byte(m.layout.agentConfig(filepath.Join(m.dir, "data"), leafTTL)), 0o600); err != nil {
 		return err
 	}
-	p, err := m.start("agent", "agent", "-config-file", file)
-	if err != nil {
+	if _, err := m.start("agent", "agent", "-config-file", file); err != nil {
 		return err
 	}
 	return m.until(ctx, "the agent has a leader", func() error {
-		if !p.running() {
-			return fatal{fmt.Errorf("the agent ended with code %d", p.exit())}
-		}
 		leader, err := m.client.Status().Leader()
 		if err == nil && leader == "" {
 			err = errors.New("no leader yet")
@@ -169,9 +179,15 @@ func (m *Mesh) register(i int) error {
 	})
 }
 
+// webURL is the address of web with a query, which may be empty.
+func (m *Mesh) webURL(query string) string {
+	u := url.URL{Scheme: "http", Host: loopback(m.layout.Web), Path: "/", RawQuery: query}
+	return u.String()
+}
+
 // ask sends one request to web and returns its answer. query is added to the URL.
 func (m *Mesh) ask(ctx context.Context, query string) (*app.Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+loopback(m.layout.Web)+"/?"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.webURL(query), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -193,9 +209,26 @@ func (m *Mesh) ask(ctx context.Context, query string) (*app.Answer, error) {
 // fatal is an error for which waiting longer is no use.
 type fatal struct{ error }
 
-// until waits until try succeeds, for patience at the most.
+// until waits until try succeeds, for patience at the most, and while no child ends unasked.
 func (m *Mesh) until(ctx context.Context, what string, try func() error) error {
-	return within(ctx, patience, what, try)
+	return within(ctx, patience, what, func() error {
+		if p := m.dead(); p != nil {
+			return fatal{fmt.Errorf("%s %s", p.name, p.how())}
+		}
+		return try()
+	})
+}
+
+// dead returns a child that has ended unasked, the agent first, or nil.
+func (m *Mesh) dead() *process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(m.processes)) {
+		if p := m.processes[name]; p.lost() {
+			return p
+		}
+	}
+	return nil
 }
 
 func within(ctx context.Context, limit time.Duration, what string, try func() error) error {
@@ -206,7 +239,12 @@ func within(ctx context.Context, limit time.Duration, what string, try func() er
 			return nil
 		}
 		var f fatal
-		if errors.As(err, &f) || time.Now().After(deadline) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &f):
+			return fmt.Errorf("%s: %w", what, err)
+		case time.Now().After(deadline):
 			return fmt.Errorf("%s: not within %s: %w", what, limit, err)
 		}
 		select {
@@ -215,6 +253,18 @@ func within(ctx context.Context, limit time.Duration, what string, try func() er
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// failure is what is said of an error: nothing more when ctx has ended, the child that ended unasked where there is
+// one, and else the error with the ends of all logs.
+func (m *Mesh) failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if p := m.dead(); p != nil {
+		return fmt.Errorf("%s %s: %s", p.name, p.how(), p.lastLine())
+	}
+	return m.withLogs(err)
 }
 
 // withLogs adds the ends of the children's logs to an error.

@@ -17,9 +17,6 @@ import (
 	"github.com/lictor-mesh/lictor/model"
 )
 
-// The positions of the sidecars that are probed, in instances.
-const apiAt = 2
-
 // peer is who answered at a sidecar's public port.
 type peer struct{ uri, serial string }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type process struct {
 	log  string
 	done chan struct{}
 	err  error
+	// ending is set before the demo itself ends the process.
+	ending atomic.Bool
 }
 
 // stopTimeout is how long a child may take to end after SIGTERM before it is killed.
@@ -44,6 +47,9 @@ func (m *Mesh) start(name string, args ...string) (*process, error) {
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.done)
+		if p.lost() {
+			m.deaths <- p
+		}
 	}()
 	m.mu.Lock()
 	m.processes[name] = p
@@ -85,12 +91,39 @@ func (p *process) running() bool {
 	}
 }
 
+// lost tells whether the process has ended without having been asked to.
+func (p *process) lost() bool { return !p.running() && !p.ending.Load() }
+
+// how says how the process ended.
+func (p *process) how() string {
+	if code := p.exit(); code >= 0 {
+		return fmt.Sprintf("ended with exit code %d", code)
+	}
+	return "ended by " + p.err.Error()
+}
+
+// lastLine is the last line of the process's log.
+func (p *process) lastLine() string {
+	content, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	text := strings.TrimSpace(string(content))
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// terminate asks the process to end.
+func (p *process) terminate() error {
+	p.ending.Store(true)
+	return terminate(p.cmd.Process)
+}
+
 // stop asks the process to end and waits until it has.
 func (p *process) stop() {
 	if !p.running() {
 		return
 	}
-	_ = terminate(p.cmd.Process)
+	_ = p.terminate()
 	select {
 	case <-p.done:
 	case <-time.After(stopTimeout):
@@ -100,6 +133,7 @@ func (p *process) stop() {
 
 // kill ends the process at once.
 func (p *process) kill() {
+	p.ending.Store(true)
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }

@@ -37,7 +37,7 @@ func Check(ctx context.Context, o Options, say func(format string, args ...any))
 		began := time.Now()
 		found, err := step.run(ctx)
 		if err != nil {
-			return m.withLogs(fmt.Errorf("step %d, %s: %w", i+1, step.name, err))
+			return m.failure(ctx, fmt.Errorf("step %d, %s: %w", i+1, step.name, err))
 		}
 		say("ok %d  %s (%s)\n      %s", i+1, step.name, time.Since(began).Round(100*time.Millisecond), found)
 	}
@@ -146,7 +146,7 @@ func (m *Mesh) stepDeadInstance(ctx context.Context) (string, error) {
 	if n := l.answered("db-1") - before; n != 0 {
 		return "", fmt.Errorf("db-1 is dead and answered %d requests", n)
 	}
-	if err := m.startApp(0); err != nil {
+	if err := m.startApp(db1At); err != nil {
 		return "", err
 	}
 	back := time.Now()
@@ -240,7 +240,7 @@ func (m *Mesh) stepDrain(ctx context.Context) (string, error) {
 	}
 	sidecar := m.process("sidecar-db-2")
 	began := time.Now()
-	if err := terminate(sidecar.cmd.Process); err != nil {
+	if err := sidecar.terminate(); err != nil {
 		return "", err
 	}
 	if code := sidecar.exit(); code != 0 {
@@ -251,7 +251,7 @@ func (m *Mesh) stepDrain(ctx context.Context) (string, error) {
 		return "", err
 	}
 	before := l.answered("db-2")
-	if err := m.startSidecar(1); err != nil {
+	if err := m.startSidecar(db2At); err != nil {
 		return "", err
 	}
 	if err := m.until(ctx, "db-2 gets traffic again", func() error { return reached(l, "db-2", before) }); err != nil {
