@@ -17,7 +17,7 @@ type selection struct {
 	v4, v6, any []netip.Addr
 	// hosts are the distinct names of instances that have no IP address.
 	hosts []string
-	// targets are the distinct places for SRV.
+	// targets are the distinct places for SRV: instances that have a port.
 	targets []target
 }
 
@@ -61,6 +61,9 @@ func choose(instances []model.Instance, tag string, onlyPassing bool) *selection
 		add(&s.any, seenAny, t.addr, netip.Addr.IsValid)
 		if t.host != "" && !slices.Contains(s.hosts, t.host) {
 			s.hosts = append(s.hosts, t.host)
+		}
+		if i.Service.Port < 1 || i.Service.Port > 65535 {
+			continue // there is no port to tell of, and another one would be a wrong answer
 		}
 		if k := (targetKey{model.Fold(i.Node.Node), t.addr, t.host, t.port}); !seen[k] && (t.addr.IsValid() || t.host != "") {
 			seen[k] = true
@@ -115,7 +118,7 @@ func nodeFamily(n *model.Node, tag string) netip.Addr {
 }
 
 func targetOf(i *model.Instance, status model.Status) target {
-	t := target{node: i.Node, own: i.Service.Address != "", port: uint16(min(max(i.Service.Port, 0), 65535))}
+	t := target{node: i.Node, own: i.Service.Address != "", port: uint16(i.Service.Port)}
 	t.addr, t.host = parseAddress(i.Addr())
 	if label := escape(string(i.Node.Node)); packable(dns.Fqdn(label)) {
 		t.label = label
