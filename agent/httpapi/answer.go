@@ -113,13 +113,18 @@ func (x *exchange) fail(a *API, err error) {
 		return
 	}
 	h := x.w.Header()
-	if hint := hintOf(err); hint != "" {
+	hint := hintOf(err)
+	if hint != "" {
 		h.Set("X-Lictor-Hint", headerText(hint))
 	}
 	h["Content-Type"] = a.headers.text
 	status := statusOf(err)
 	if status >= http.StatusInternalServerError && !fault.Is(err, fault.Canceled) {
-		a.Log.Debug("request failed", "method", x.r.Method, "route", x.route.name, "error", err, "hint", hintOf(err))
+		fields := []any{"method", x.r.Method, "route", x.route.name, "error", err}
+		if hint != "" {
+			fields = append(fields, "hint", hint)
+		}
+		a.Log.Debug("request failed", fields...)
 	}
 	x.write(status, []byte(err.Error()))
 }

@@ -70,5 +70,5 @@ func notYet() []route {
 // notImplemented answers for an endpoint of notYet.
 func notImplemented(_ *API, x *exchange) error {
 	return &statusError{http.StatusNotImplemented,
-		fault.New(fault.Disabled, "%s %s is not implemented in this version of Lictor", x.r.Method, x.route.name)}
+		fault.New(fault.Disabled, "%s %s is not implemented in this version of Lictor", x.r.Method, x.route.path)}
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"strings"
 	"time"
 
 	"github.com/lictor-mesh/lictor/agent/checks"
@@ -89,7 +90,20 @@ func (s *State) logTransition(before model.Status, c *model.Check) {
 	if c.Status != model.StatusPassing {
 		log = s.opts.Log.Warn
 	}
-	log("check changed", "check", c.CheckID, "service", c.ServiceID, "from", before, "to", c.Status, "output", c.Output)
+	log("check changed", "check", c.CheckID, "service", c.ServiceID, "from", before, "to", c.Status, "output", firstLine(c.Output))
+}
+
+// maxLoggedOutput bounds how many bytes of a check's output are in a log line.
+const maxLoggedOutput = 200
+
+// firstLine is what a log line shows of a check's output, which may be a page; the check keeps all of it.
+func firstLine(output string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(output), "\n")
+	line = strings.TrimSpace(line)
+	if len(line) > maxLoggedOutput {
+		line = strings.ToValidUTF8(line[:maxLoggedOutput], "") + "..."
+	}
+	return line
 }
 
 // publish gives a check its status, and all that follow from it. s.mu is held.

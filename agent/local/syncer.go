@@ -112,7 +112,7 @@ func (s *Syncer) Run(ctx context.Context) {
 		var again <-chan time.Time
 		if err != nil {
 			pause := retry + s.o.Random(retry)
-			s.o.Log.Warn("cannot sync with the catalog", "error", err, "hint", fault.HintOf(err), "retry_in", pause.Round(time.Millisecond))
+			s.o.Log.Warn("cannot sync with the catalog", failure(err, "retry_in", pause.Round(time.Millisecond))...)
 			s.remote, s.isOK = nil, false
 			changed, again, retry = nil, time.After(pause), min(2*retry, retryMax)
 		} else {
@@ -231,8 +231,17 @@ func (s *Syncer) apply(ctx context.Context, c Change) error {
 	for _, subject := range c.subjects {
 		s.refused[subject] = true
 	}
-	s.o.Log.Error("the catalog refused a registration", "what", c.String(), "error", err, "hint", fault.HintOf(err))
+	s.o.Log.Error("the catalog refused a registration", failure(err, "what", c.String())...)
 	return nil
+}
+
+// failure adds an error and its hint, if it has one, to the fields of a log line.
+func failure(err error, fields ...any) []any {
+	fields = append(fields, "error", err)
+	if hint := fault.HintOf(err); hint != "" {
+		fields = append(fields, "hint", hint)
+	}
+	return fields
 }
 
 func (s *Syncer) applyEach(ctx context.Context, parts []Change) error {

@@ -281,3 +281,20 @@ func TestASyncerEndsWithItsContext(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestLogShowsTheFirstLineOfAnOutputAndNoEmptyHint(t *testing.T) {
+	for output, want := range map[string]string{
+		"": "", "plain": "plain", "\n HTTP GET: 500 \r\nOutput: <html>\n</html>": "HTTP GET: 500",
+		strings.Repeat("é", 300): strings.Repeat("é", 100) + "...",
+	} {
+		if got := firstLine(output); got != want {
+			t.Errorf("%q is shown as %q, want %q", output, got, want)
+		}
+	}
+	if f := failure(errors.New("x"), "what", "y"); len(f) != 4 {
+		t.Errorf("fields without a hint: %v", f)
+	}
+	if f := failure(fault.New(fault.Invalid, "x").WithHint("z"), "what", "y"); len(f) != 6 || f[5] != "z" {
+		t.Errorf("fields with a hint: %v", f)
+	}
+}
