@@ -29,7 +29,7 @@ func servicesDeregister(sh *shell) *command {
 		if id != "" {
 			doomed = []deregistration{{id: id}}
 		}
-		defs, err := readServices(sh, files)
+		defs, err := readServices(sh, files, func(string, []byte) error { return nil })
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (f *registerFlags) register(cl *client) error {
 
 // registerFiles reads all files before it registers anything, so that a fault in the last leaves the agent as it was.
 func registerFiles(cl *client, files []string) error {
-	defs, err := readServices(cl.sh, files)
+	defs, err := readServices(cl.sh, files, looseCheck)
 	if err != nil {
 		return err
 	}
