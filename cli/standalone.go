@@ -1,7 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -58,6 +64,7 @@ func (f *proxyFlags) standAlone(cl *client, conf proxy.Config) (engine, error) {
 func (s *standAlone) Run(ctx context.Context, sink resource.Sink) {
 	changes := make(chan change)
 	known := newFacts()
+	failing := make(map[string]string) // what is asked for: why the last answer failed
 	s.watchAll(ctx, changes)
 	sink.Report(known.missing(s))
 	var last *xds.Resources
@@ -67,13 +74,15 @@ func (s *standAlone) Run(ctx context.Context, sink resource.Sink) {
 			return
 		case c := <-changes:
 			if c.err != nil {
-				sink.Report(c.what + ": " + c.err.Error())
+				failing[c.what] = reasonOf(c.err)
+				sink.Report(failures(failing))
 				continue
 			}
+			delete(failing, c.what)
 			c.apply(known)
 		}
 		missing := known.missing(s)
-		sink.Report(missing)
+		sink.Report(cmp.Or(failures(failing), missing))
 		if missing != "" {
 			continue
 		}
@@ -90,6 +99,29 @@ func (s *standAlone) Run(ctx context.Context, sink resource.Sink) {
 		}
 		sink.Apply(state)
 	}
+}
+
+// reasonOf is why a question failed, without its address, so that one cause reads the same for all questions.
+func reasonOf(err error) string {
+	var at *url.Error
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return err.Error()
+}
+
+// failures is all that fails, in a stable order: each reason once, behind what failed for it. "" is nothing.
+func failures(failing map[string]string) string {
+	of := make(map[string][]string)
+	for what, reason := range failing {
+		of[reason] = append(of[reason], what)
+	}
+	lines := make([]string, 0, len(of))
+	for _, reason := range slices.Sorted(maps.Keys(of)) {
+		slices.Sort(of[reason])
+		lines = append(lines, strings.Join(of[reason], ", ")+": "+reason)
+	}
+	return strings.Join(lines, "; ")
 }
 
 // snapshot puts together what xds makes resources of.

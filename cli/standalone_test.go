@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -202,5 +203,20 @@ func TestUpstreamFlagTakesPortOrAddress(t *testing.T) {
 		if err := new(upstreamList).Set(text); err == nil || !strings.HasPrefix(err.Error(), "Upstream value should be name:addr in ") {
 			t.Errorf("%s gives the error %v", text, err)
 		}
+	}
+}
+
+func TestStandAloneProxyNamesAllThatFailsInOneStableReason(t *testing.T) {
+	refused := &url.Error{Op: "Get", URL: "http://127.0.0.1:1/v1/a?index=1", Err: errors.New("connection refused")}
+	other := &url.Error{Op: "Get", URL: "http://127.0.0.1:1/v1/b", Err: errors.New("connection refused")}
+	failing := map[string]string{"roots": reasonOf(refused), "agent": reasonOf(other), "certificate": reasonOf(errors.New("403"))}
+	const want = "certificate: 403; agent, roots: connection refused"
+	for range 20 {
+		if got := failures(failing); got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	}
+	if got := failures(nil); got != "" {
+		t.Errorf("nothing fails, and it says %q", got)
 	}
 }
