@@ -9,7 +9,7 @@ GOBUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo demo-check test lint unit generate fuzz bench compose compose-check compose-image release clean
+.PHONY: build demo demo-check test lint unit generate fuzz bench compose compose-down compose-check compose-image release clean
 
 build: ## bin/lictor, static
 	@$(GOBUILD) -o bin/lictor ./cmd/lictor
@@ -40,10 +40,14 @@ bench: build ## figures beside haproxy and nginx, see docs/benchmarks.md
 	@go run ./bench $(BENCH)
 
 compose-image: build
-	docker build -q -t lictor:local -f examples/compose/Dockerfile bin
+	@docker build -q -t lictor:local -f examples/compose/Dockerfile bin
 
-compose: compose-image ## the demo mesh in containers
-	$(COMPOSE) up -d
+compose: compose-image ## the demo mesh in containers, until `make compose-down`
+	@$(COMPOSE) up -d
+	@echo 'web answers at http://127.0.0.1:9001/, the server at http://127.0.0.1:8500/; `make compose-down` ends it'
+
+compose-down: ## ends the containers' mesh and removes its data
+	@$(COMPOSE) down -v --remove-orphans
 
 compose-check: build ## proves the containers' mesh and takes it down
 	@examples/compose/check

@@ -3,8 +3,10 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -54,6 +56,25 @@ func TestAnswerShowsWhoCalledWhom(t *testing.T) {
 			}
 		}
 		_ = resp.Body.Close()
+	}
+}
+
+func TestAnswerIsReadAsItIs(t *testing.T) {
+	log := hclog.NewNullLogger()
+	gone, web := listen(t), listen(t)
+	address := gone.Addr().String()
+	_ = gone.Close()
+	run(t, func(ctx context.Context) error { return app.Web(ctx, web, address, log) })
+	for query, want := range map[string]string{"": `Get \"http://` + address + `/\": `, "?key=a<b>&x=1": `/?key=a<b>&x=1\": `} {
+		resp, err := http.Get("http://" + web.Addr().String() + "/" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%s, want %s", body, want)
+		}
 	}
 }
 

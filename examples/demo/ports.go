@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"fmt"
 	"net"
 	"strings"
 
@@ -29,7 +30,7 @@ func (l *Layout) uses() []use {
 	return list
 }
 
-// free returns an error of one line that names each port of the layout on which another process listens.
+// free returns an error of one line that names the ports of the layout on which another process listens.
 func (l *Layout) free() error {
 	var taken []string
 	for _, u := range l.uses() {
@@ -39,6 +40,9 @@ func (l *Layout) free() error {
 	}
 	if len(taken) == 0 {
 		return nil
+	}
+	if more := len(taken) - 3; more > 0 { // another demo, most likely: it stays one line
+		taken = append(taken[:3], fmt.Sprintf("and %d more", more))
 	}
 	return fault.New(fault.Conflict, "in use by another process: %s", strings.Join(taken, ", ")).
 		WithHint("stop that one, or take other ports with -free-ports")
