@@ -62,7 +62,7 @@ func choose(instances []model.Instance, tag string, onlyPassing bool) *selection
 		if t.host != "" && !slices.Contains(s.hosts, t.host) {
 			s.hosts = append(s.hosts, t.host)
 		}
-		if i.Service.Port < 1 || i.Service.Port > 65535 {
+		if i.Service.Port < 0 || i.Service.Port > 65535 {
 			continue // there is no port to tell of, and another one would be a wrong answer
 		}
 		if k := (targetKey{model.Fold(i.Node.Node), t.addr, t.host, t.port}); !seen[k] && (t.addr.IsValid() || t.host != "") {
