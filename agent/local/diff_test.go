@@ -262,6 +262,9 @@ func TestAnyHistoryConverges(t *testing.T) {
 				s := svc(ids.Draw(t, "service"))
 				s.Port = rapid.IntRange(1, 3).Draw(t, "port")
 				services[s.ID] = s
+				if f := foreign[s.ID]; f != nil {
+					stolen[s.ID] = f // until a sync takes the id over, it stays the others'
+				}
 				delete(foreign, s.ID)
 			case 2:
 				id := ids.Draw(t, "service")
