@@ -179,7 +179,11 @@ func (c *Client) send(req *discoveryv3.DeltaDiscoveryRequest) error {
 			req.Node.Metadata = &structpb.Struct{Fields: map[string]*structpb.Value{"node_name": structpb.NewStringValue(c.options.NodeName)}}
 		}
 	}
-	return c.stream.Send(req)
+	// EOF says that the stream has ended meanwhile, here or there: the receiver is told how.
+	if err := c.stream.Send(req); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 func (c *Client) receive() {
@@ -193,8 +197,7 @@ func (c *Client) receive() {
 			c.mu.Unlock()
 			return
 		}
-		// EOF says that the stream has ended meanwhile, here or there; Recv then tells how.
-		if err := c.accept(resp); err != nil && !errors.Is(err, io.EOF) {
+		if err := c.accept(resp); err != nil {
 			c.fault("answering: %v", err)
 		}
 		c.signal()
