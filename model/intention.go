@@ -99,16 +99,3 @@ type IntentionSet struct {
 	Meta            map[string]string `msg:"m,omitempty"`
 	RaftIndexes     RaftIndexes       `msg:"ix,omitempty"`
 }
-
-// IntentionPrecedence is that of an intention between two names: exact names weigh more than wildcards, and
-// the destination more than the source (9, 8, 6, 5).
-func IntentionPrecedence(source, destination ServiceName) int {
-	p := 9
-	if destination == Wildcard {
-		p = 6
-	}
-	if source == Wildcard {
-		p--
-	}
-	return p
-}

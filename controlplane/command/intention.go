@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lictor-mesh/lictor/controlplane/intention"
 	"github.com/lictor-mesh/lictor/controlplane/state"
 	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
@@ -77,7 +78,7 @@ func validLegacy(i *model.Intention) error {
 
 func (c *Intention) apply(tx *state.Tx, at time.Time) (Outcome, error) {
 	i := c.Intention.Clone()
-	i.Precedence = model.IntentionPrecedence(i.SourceName, i.DestinationName)
+	i.Precedence = intention.Precedence(i.SourceName, i.DestinationName)
 	if i.SourceType == "" {
 		i.SourceType = "consul"
 	}

@@ -7,8 +7,8 @@ package read
 
 import (
 	"slices"
-	"strings"
 
+	"github.com/lictor-mesh/lictor/controlplane/intention"
 	"github.com/lictor-mesh/lictor/controlplane/state"
 	"github.com/lictor-mesh/lictor/controlplane/view"
 	"github.com/lictor-mesh/lictor/model"
@@ -168,7 +168,7 @@ func intentions(s *state.Snapshot, _ view.None) Intentions {
 	for _, set := range s.IntentionSets() {
 		list = append(list, set.Sources...)
 	}
-	byPrecedence(list)
+	intention.Sort(list)
 	return list
 }
 
@@ -192,24 +192,8 @@ func intentionMatch(s *state.Snapshot, a MatchArgs) Intentions {
 			}
 		}
 	}
-	byPrecedence(list)
+	intention.Sort(list)
 	return list
-}
-
-// byPrecedence sorts in evaluation order: precedence, then peer, source and destination.
-func byPrecedence(list Intentions) {
-	slices.SortStableFunc(list, func(a, b *model.Intention) int {
-		if a.Precedence != b.Precedence {
-			return b.Precedence - a.Precedence
-		}
-		if c := strings.Compare(a.SourcePeer, b.SourcePeer); c != 0 {
-			return c
-		}
-		if c := strings.Compare(string(a.SourceName), string(b.SourceName)); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.DestinationName), string(b.DestinationName))
-	})
 }
 
 func caRoots(s *state.Snapshot, _ view.None) model.CARoots {
