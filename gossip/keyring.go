@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
+	"github.com/lictor-mesh/lictor/internal/atomicfile"
 	"github.com/lictor-mesh/lictor/model"
 	"github.com/lictor-mesh/lictor/model/fault"
 )
@@ -108,20 +109,7 @@ func writeKeyring(path string, keys [][]byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fail(err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keyring-*") // 0600
-	if err != nil {
-		return fail(err)
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := atomicfile.Write(path, text, 0o600); err != nil {
 		return fail(err)
 	}
 	return nil

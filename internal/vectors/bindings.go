@@ -11,8 +11,6 @@ import (
 // bindings are the placeholders of one scenario that have a value.
 type bindings struct {
 	values map[string]string
-	// tolerate tells which single values may differ.
-	tolerate func(path, want, got string) bool
 }
 
 // placeholder matches <kind> and <kind:name>; other text in angle brackets is itself.
@@ -148,7 +146,7 @@ func before(a, b string) bool {
 	return a < b
 }
 
-func (b bindings) clone() bindings { return bindings{maps.Clone(b.values), b.tolerate} }
+func (b bindings) clone() bindings { return bindings{maps.Clone(b.values)} }
 
 func short(s string) string {
 	if len(s) > 300 {

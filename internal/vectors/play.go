@@ -29,8 +29,6 @@ type Player struct {
 	Settle time.Duration
 	// ShortWait, when set, replaces the wait of long polls that time out.
 	ShortWait string
-	// Tolerate tells whether one value of a scenario's answers may be got where another was recorded.
-	Tolerate func(scenario, path, want, got string) bool
 	// Extra tells whether an answer may have a header that was not recorded. Own hints and hardening may.
 	Extra func(header string) bool
 
@@ -61,15 +59,12 @@ func (p *Player) Play(t *testing.T, s Scenario) {
 	if p.used == nil {
 		p.used = map[string]bool{}
 	}
-	r := &run{Player: p, t: t, name: s.Name, b: bindings{map[string]string{}, nil}, parked: map[string]chan answer{}}
+	r := &run{Player: p, t: t, name: s.Name, b: bindings{map[string]string{}}, parked: map[string]chan answer{}}
 	for k, v := range p.Bind {
 		r.b.values[k] = v
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if p.Tolerate != nil {
-		r.b.tolerate = func(path, want, got string) bool { return p.Tolerate(s.Name, path, want, got) }
-	}
 	for i := range s.Exchanges {
 		r.park(ctx, s.Exchanges[i:])
 		r.step(ctx, &s.Exchanges[i])

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func fresh() bindings { return bindings{map[string]string{}, nil} }
+func fresh() bindings { return bindings{map[string]string{}} }
 
 func TestPlaceholdersBindOnceAndIndexesRise(t *testing.T) {
 	b := fresh()
